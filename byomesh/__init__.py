@@ -1,0 +1,1 @@
+"""What runs on an operator's machine: the `byomesh` command and the local cloud."""
