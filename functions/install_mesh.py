@@ -1,0 +1,32 @@
+"""The topic of InstallRequests: wait for GKE, install or repair the mesh, queue its verification."""
+
+import datetime as dt
+import functools
+
+import functions_framework
+
+from shared import delivery, events, kube
+from shared.config import settings
+from shared.gke import gke
+from shared.helm import Helm, kubeconfig
+from shared.model import InstallRequest
+from shared.outcome import Outcome
+from shared.stages import install
+
+_token = functools.cache(kube.default_token)
+
+
+@functions_framework.cloud_event
+@delivery.Deliver("install", events.install_request)
+def install_mesh(request: InstallRequest) -> Outcome:
+    """Handle one InstallRequest."""
+    return install.run(
+        request,
+        google=gke(),
+        connect=lambda cluster: kube.connect(cluster.access, _token(), cluster=str(cluster.ref)),
+        helm_for=lambda cluster: Helm(
+            settings(), lambda: kubeconfig(cluster.access, _token()()), cluster=str(cluster.ref)
+        ),
+        settings=settings(),
+        clock=lambda: dt.datetime.now(dt.UTC),
+    )

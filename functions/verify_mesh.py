@@ -1,0 +1,28 @@
+"""The topic of VerifyRequests: check the mesh, mend clusterNetworks, report."""
+
+import datetime as dt
+import functools
+
+import functions_framework
+
+from shared import delivery, events, kube
+from shared.config import settings
+from shared.gke import gke
+from shared.model import VerifyRequest
+from shared.outcome import Outcome
+from shared.stages import verify
+
+_token = functools.cache(kube.default_token)
+
+
+@functions_framework.cloud_event
+@delivery.Deliver("verify", events.verify_request)
+def verify_mesh(request: VerifyRequest) -> Outcome:
+    """Handle one VerifyRequest."""
+    return verify.run(
+        request,
+        google=gke(),
+        connect=lambda cluster: kube.connect(cluster.access, _token(), cluster=str(cluster.ref)),
+        settings=settings(),
+        clock=lambda: dt.datetime.now(dt.UTC),
+    )

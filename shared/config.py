@@ -1,0 +1,135 @@
+"""Settings, read once from the environment and validated at cold start; each field says its unit and default.
+
+A setting is an environment variable named in its metadata. Nothing else in the package reads the environment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.errors import Permanent
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("must not be negative")
+    return value
+
+
+def _setting(variable: str, default: Any, meaning: str, read: Callable[[str], Any] = str) -> Any:
+    return dataclasses.field(default=default, metadata={"variable": variable, "meaning": meaning, "read": read})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a function needs to know of its surroundings; every field's meaning, unit and default is in its metadata."""
+
+    project: str = _setting("GOOGLE_CLOUD_PROJECT", "", "id of the project that holds the topics, queue and secret")
+    install_topic: str = _setting("BYOMESH_INSTALL_TOPIC", "mesh-install", "topic of InstallRequests")
+    verify_topic: str = _setting("BYOMESH_VERIFY_TOPIC", "mesh-verify", "topic of VerifyRequests")
+    status_topic: str = _setting("BYOMESH_STATUS_TOPIC", "mesh-status", "topic on which every MeshStatus is published")
+    events_topic: str = _setting(
+        "BYOMESH_EVENTS_TOPIC", "cluster-events", "topic of cluster events: a log sink's, and waiting ones come again"
+    )
+    queue: str = _setting(
+        "BYOMESH_QUEUE", "", "full name of the Cloud Tasks queue that waits: projects/P/locations/L/queues/Q"
+    )
+    tasks_service_account: str = _setting(
+        "BYOMESH_TASKS_SERVICE_ACCOUNT", "", "e-mail of the account whose OAuth token publishes a due task's message"
+    )
+    trust_anchor_secret: str = _setting(
+        "BYOMESH_TRUST_ANCHOR_SECRET", "", "Secret Manager secret of the fleet's trust anchor: projects/P/secrets/S"
+    )
+    gke_endpoint: str = _setting(
+        "BYOMESH_GKE_ENDPOINT", "container.googleapis.com", "host[:port] of the GKE API (restricted endpoints differ)"
+    )
+    tasks_endpoint: str = _setting(
+        "BYOMESH_TASKS_ENDPOINT", "cloudtasks.googleapis.com", "host[:port] of the Cloud Tasks API"
+    )
+    secret_manager_endpoint: str = _setting(
+        "BYOMESH_SECRET_MANAGER_ENDPOINT", "secretmanager.googleapis.com", "host[:port] of the Secret Manager API"
+    )
+    pubsub_rest_endpoint: str = _setting(
+        "BYOMESH_PUBSUB_REST_ENDPOINT", "https://pubsub.googleapis.com", "URL that a Cloud Tasks task publishes to"
+    )
+    charts: str = _setting(
+        "BYOMESH_CHARTS", "", "folder of charts to install instead of the repository's (MESH/CHART, then CHART)"
+    )
+    helm: str = _setting("BYOMESH_HELM", "helm", "the Helm 4 program")
+    helm_timeout: float = _setting(
+        "BYOMESH_HELM_TIMEOUT", 240.0, "seconds after which one helm run is killed", _seconds
+    )
+    operation_step: float = _setting(
+        "BYOMESH_OPERATION_STEP", 15.0, "seconds between two looks at a running GKE operation", _seconds
+    )
+    operation_limit: float = _setting(
+        "BYOMESH_OPERATION_LIMIT", 3_600.0, "seconds after which a cluster waiting for an operation is Stuck", _seconds
+    )
+    readiness_poll: float = _setting(
+        "BYOMESH_READINESS_POLL", 5.0, "seconds that one verification looks for readiness before it waits", _seconds
+    )
+    readiness_step: float = _setting(
+        "BYOMESH_READINESS_STEP", 15.0, "seconds between two verifications of pods that are not ready", _seconds
+    )
+    readiness_limit: float = _setting(
+        "BYOMESH_READINESS_LIMIT", 1_800.0, "seconds after which a cluster whose pods are not ready is Stuck", _seconds
+    )
+    lease_duration: float = _setting(
+        "BYOMESH_LEASE_DURATION", 300.0, "seconds that a worker owns a cluster; longer than helm_timeout", _seconds
+    )
+    lease_step: float = _setting(
+        "BYOMESH_LEASE_STEP", 10.0, "seconds until the next look at a Lease that another worker holds", _seconds
+    )
+    repair_attempts: int = _setting(
+        "BYOMESH_REPAIR_ATTEMPTS", 3, "repairs handed back for one request before it is reported as failed", _count
+    )
+    release: str = _setting("K_REVISION", "", "the running revision, as Cloud Run names it; only for the log")
+
+    def topic(self, name: str) -> str:
+        """Full resource name of a topic given by its short or full name."""
+        return name if name.startswith("projects/") else f"projects/{self.project}/topics/{name}"
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Read and validate the settings.
+
+    Raises:
+        Permanent: a value can't be read, or a combination can't work; every fault is named, not only the first.
+    """
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for field in dataclasses.fields(Settings):
+        text = environment.get(field.metadata["variable"], "")
+        if text == "":
+            continue
+        try:
+            values[field.name] = field.metadata["read"](text)
+        except ValueError as error:
+            faults.append(f"{field.metadata['variable']}={text!r}: {error} ({field.metadata['meaning']})")
+    settings = Settings(**values) if not faults else Settings()
+    if not faults and settings.lease_duration <= settings.helm_timeout:
+        faults.append(
+            f"BYOMESH_LEASE_DURATION ({settings.lease_duration:g} s) must be longer than "
+            f"BYOMESH_HELM_TIMEOUT ({settings.helm_timeout:g} s), or two workers could install at once"
+        )
+    if faults:
+        raise Permanent("BadSettings", "; ".join(faults), remedy="correct the function's environment variables")
+    return settings
+
+
+@functools.cache
+def settings() -> Settings:
+    """This process's settings, read at the first call; raises as `read_settings` does."""
+    return read_settings(os.environ)

@@ -1,0 +1,203 @@
+"""The one place where outcomes and errors become an acknowledgement, a delay or a retry.
+
+Done, Ignored            acknowledge; publish the status and the requests that follow
+Later                    acknowledge; a Cloud Tasks task publishes the request again when due; past its limit: Stuck
+Refused, Permanent       acknowledge; publish the status with what to do
+Temporary, anything else raise: functions-framework answers 500 and the delivery comes again with backoff
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+from cloudevents.http import CloudEvent
+
+from shared import events, pubsub, tasks, telemetry
+from shared.config import Settings, settings
+from shared.errors import ByomeshError, Permanent, Refused, Temporary
+from shared.model import (
+    ClusterEvent,
+    ClusterRef,
+    InstallRequest,
+    MeshStatus,
+    Phase,
+    Reason,
+    Stage,
+    VerifyRequest,
+    encode,
+)
+from shared.outcome import Done, Ignored, Later, Outcome
+
+_R = TypeVar("_R", bound=ClusterEvent | InstallRequest | VerifyRequest)
+
+WAITS = "waits"
+"""Message attribute: how many times this request has already waited."""
+
+
+class Deliver(Generic[_R]):
+    """Makes a CloudEvent handler of a stage; use it as a decorator.
+
+    Args:
+        stage: which of the functions it is; names its waits and its log lines.
+        decode: reads the event; raises Permanent for what can't be read.
+    """
+
+    def __init__(self, stage: Stage, decode: Callable[[CloudEvent], _R | Ignored]) -> None:
+        self._stage: Stage = stage
+        self._decode = decode
+
+    def __call__(self, act: Callable[[_R], Outcome]) -> Callable[[CloudEvent], None]:
+        """The handler: returns to acknowledge, raises to have the event delivered again."""
+
+        @functools.wraps(act)
+        def handle(event: CloudEvent) -> None:
+            with telemetry.continue_trace(events.attributes(event).get("traceparent")):
+                self._handle(event, act)
+
+        return handle
+
+    def _handle(self, event: CloudEvent, act: Callable[[_R], Outcome]) -> None:
+        emit = Emitter(settings(), self._stage)
+        try:
+            request = self._decode(event)
+        except Permanent as error:
+            telemetry.error(str(error), stage=self._stage, reason=error.reason)
+            emit.status(failure(error, None))
+            return
+        if isinstance(request, Ignored):
+            telemetry.info(f"ignored: {request.reason}", stage=self._stage)
+            return
+        bound = {"cluster": str(request.cluster), "request_id": request.request_id, "project": settings().project}
+        with telemetry.bind(**bound):
+            try:
+                outcome = act(request)
+            except (Permanent, Refused) as error:
+                telemetry.error(str(error), stage=self._stage, reason=error.reason)
+                emit.status(failure(error, request))
+            except Temporary as error:
+                telemetry.warning(f"will be tried again: {error}", stage=self._stage, reason=error.reason)
+                raise
+            else:
+                emit.outcome(outcome, request, waits_of(events.attributes(event)))
+
+
+def waits_of(attributes: Mapping[str, str]) -> int:
+    """How many times a message has already waited; 0 where nobody, or somebody by hand, said so."""
+    text = attributes.get(WAITS, "")
+    return int(text) if text.isascii() and text.isdigit() else 0
+
+
+def failure(error: ByomeshError, request: ClusterEvent | InstallRequest | VerifyRequest | None) -> MeshStatus:
+    """The status that tells of an error that won't pass by itself."""
+    cluster = request.cluster if request is not None else _cluster(error.cluster)
+    return MeshStatus(
+        cluster=cluster,
+        mesh=getattr(request, "mesh", ""),
+        version=getattr(request, "version", None) or "",
+        request_id=request.request_id if request is not None else "",
+        phase=Phase.REFUSED if isinstance(error, Refused) else Phase.FAILED,
+        reason=error.reason,
+        message=str(error),
+        timings=telemetry.timings(),
+    )
+
+
+def _cluster(name: str) -> ClusterRef | None:
+    try:
+        return ClusterRef.parse(name)
+    except Permanent:
+        return None
+
+
+class Emitter:
+    """Publishes what one request led to."""
+
+    def __init__(
+        self, config: Settings, stage: Stage, clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    ) -> None:
+        self._settings = config
+        self._stage: Stage = stage
+        self._clock = clock
+
+    def outcome(self, outcome: Outcome, request: ClusterEvent | InstallRequest | VerifyRequest, waits: int) -> None:
+        """Publish an outcome; raises Temporary where Pub/Sub or Cloud Tasks can't take it, so that nothing is lost."""
+        match outcome:
+            case Ignored(reason):
+                telemetry.info(f"ignored: {reason}", stage=self._stage)
+            case Later():
+                self._later(outcome, request, waits)
+            case Done(status=status, next=following):
+                for message in following:
+                    self._request(message)
+                if status is not None:
+                    self.status(status)
+
+    def status(self, status: MeshStatus) -> None:
+        """Publish and log a status."""
+        status = msgspec.structs.replace(status, time=self._clock(), timings=telemetry.timings())
+        telemetry.info(
+            f"{status.phase}: {status.message}",
+            stage=self._stage,
+            phase=status.phase.value,
+            reason=status.reason,
+            cluster=str(status.cluster or ""),
+        )
+        topic = self._settings.topic(self._settings.status_topic)
+        pubsub.publisher().publish(topic, encode(status), _attributes(status))
+
+    def _request(self, message: InstallRequest | VerifyRequest) -> None:
+        if message.first_seen is None:
+            message = msgspec.structs.replace(message, first_seen=self._clock())
+        pubsub.publisher().publish(self._topic(message), encode(message), _attributes(message))
+        telemetry.info(f"queued for {self._topic(message).rpartition('/')[2]}", stage=self._stage)
+
+    def _topic(self, message: InstallRequest | VerifyRequest) -> str:
+        is_verify = isinstance(message, VerifyRequest)
+        return self._settings.topic(self._settings.verify_topic if is_verify else self._settings.install_topic)
+
+    def _later(self, later: Later, request: ClusterEvent | InstallRequest | VerifyRequest, waits: int) -> None:
+        now = self._clock()
+        since = later.since or request.first_seen or now
+        waited = (now - since).total_seconds()
+        status = msgspec.structs.replace(later.status, reason=later.reason, waits_for=later.waits_for)
+        if waited > later.limit:
+            words = f"waited {waited:.0f} s for {later.waits_for}, longer than the {later.limit:.0f} s allowed"
+            self.status(msgspec.structs.replace(status, phase=Phase.STUCK, message=words))
+            return
+        message = _again(request, later, since)
+        topic = self._settings.topic(self._settings.events_topic) if self._stage == "enable" else self._topic(message)
+        # The same for every duplicate of one delivery, so that one wait exists once.
+        stamp = request.time if isinstance(request, ClusterEvent) else since
+        name = (str(message.cluster), self._stage, message.request_id, stamp.isoformat(), str(waits))
+        attributes = {**_attributes(message), WAITS: str(waits + 1)}
+        tasks.waits().publish_later(topic, encode(message), attributes, later.delay, name_parts=name)
+        self.status(status)
+
+
+def _again(
+    request: ClusterEvent | InstallRequest | VerifyRequest, later: Later, since: dt.datetime
+) -> InstallRequest | VerifyRequest:
+    """The message that brings a waiting request back; an audit entry comes back as a request to begin at its stage."""
+    if isinstance(request, ClusterEvent):
+        return InstallRequest(
+            cluster=request.cluster,
+            mesh=later.status.mesh,
+            reason=Reason.CREATED,
+            request_id=request.request_id,
+            first_seen=since,
+        )
+    return msgspec.structs.replace(request, first_seen=since)
+
+
+def _attributes(message: InstallRequest | VerifyRequest | MeshStatus) -> dict[str, str]:
+    pairs = {
+        "cluster": str(message.cluster or ""),
+        "mesh": message.mesh,
+        "request_id": message.request_id,
+        "traceparent": telemetry.traceparent(),
+    }
+    return {key: value for key, value in pairs.items() if value}

@@ -1,0 +1,250 @@
+"""CloudEvents, decoded: an audit entry from Eventarc or in a Pub/Sub message, or a request on one of our topics; pure.
+
+Only a successful last entry of CreateCluster is an event; everything else of GKE's is Ignored with a reason. What
+can't be read is Permanent. The fields are those needed of google.logging.v2.LogEntry and google.cloud.audit.AuditLog.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated, Any, Protocol, TypeVar
+
+import msgspec
+
+from shared.errors import Permanent, shorten
+from shared.model import ClusterEvent, ClusterRef, InstallRequest, VerifyRequest, from_builtins
+from shared.outcome import Ignored
+
+AUDIT_TYPE = "google.cloud.audit.log.v1.written"
+"""CloudEvent type of an audit entry that Eventarc delivers."""
+PUBSUB_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
+"""CloudEvent type of a Pub/Sub message; functions-framework makes one of a raw push (event_conversion.py)."""
+
+_CONTAINER_SERVICE = "container.googleapis.com"
+_METHOD = re.compile(r"google\.container\.v1(?:alpha1|beta1)?\.ClusterManager\.(?P<method>\w+)")
+_ACTED_ON = frozenset({"CreateCluster"})
+
+_Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+_S = TypeVar("_S", bound=msgspec.Struct)
+_M = TypeVar("_M", InstallRequest, VerifyRequest)
+
+
+class Event(Protocol):
+    """What is used of `cloudevents.http.CloudEvent`: attributes by lower-case name, and the data."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """An attribute, or `default`."""
+
+    def get_data(self) -> Any:
+        """A JSON value; bytes or text where the body was no JSON; None where there was none."""
+
+
+class _Operation(msgspec.Struct, frozen=True):
+    id: str = ""
+    first: bool = False
+    last: bool = False
+
+
+class _Status(msgspec.Struct, frozen=True):
+    code: int = 0
+    message: str = ""
+
+
+class _AuditLog(msgspec.Struct, frozen=True, rename="camel"):
+    service_name: str
+    method_name: str
+    resource_name: str = ""
+    status: _Status | None = None
+
+
+class _Resource(msgspec.Struct, frozen=True):
+    labels: dict[str, str] = {}
+
+
+class _LogEntry(msgspec.Struct, frozen=True, rename="camel"):
+    proto_payload: _AuditLog
+    operation: _Operation | None = None
+    resource: _Resource = _Resource()
+    timestamp: _Time | None = None
+    insert_id: str = ""
+
+
+class _Message(msgspec.Struct, frozen=True, rename="camel"):
+    data: bytes = b""
+    attributes: dict[str, str] | None = None
+    message_id: str = ""
+    publish_time: _Time | None = None
+
+
+class _Push(msgspec.Struct, frozen=True):
+    message: _Message
+
+
+def cluster_event(event: Event) -> ClusterEvent | InstallRequest | Ignored:
+    """Decode what the enabler is sent: an audit entry in either envelope, or a request to begin at its stage.
+
+    Raises:
+        Permanent: it is none of these.
+    """
+    kind = event.get("type")
+    if kind == AUDIT_TYPE:
+        return _judge(_convert(_object(event.get_data(), "the audit entry"), _LogEntry), event, None)
+    message = _message(event)
+    body = _object(message.data, "the message's data")
+    if "protoPayload" in body:
+        return _judge(_convert(body, _LogEntry), event, message)
+    return _request(body, message, event, InstallRequest)
+
+
+def install_request(event: Event) -> InstallRequest:
+    """Decode a message of the install topic.
+
+    Raises:
+        Permanent: it is no InstallRequest.
+    """
+    message = _message(event)
+    return _request(_object(message.data, "the message's data"), message, event, InstallRequest)
+
+
+def verify_request(event: Event) -> VerifyRequest:
+    """Decode a message of the verify topic.
+
+    Raises:
+        Permanent: it is no VerifyRequest.
+    """
+    message = _message(event)
+    return _request(_object(message.data, "the message's data"), message, event, VerifyRequest)
+
+
+def attributes(event: Event) -> dict[str, str]:
+    """The Pub/Sub message's attributes; empty for an Eventarc audit event and for what can't be read."""
+    try:
+        return _message(event).attributes or {}
+    except Permanent:
+        return {}
+
+
+def message_id(event: Event) -> str:
+    """What names this delivery and its redeliveries: the messageId, else the CloudEvent's id."""
+    try:
+        return _message(event).message_id or str(event.get("id", ""))
+    except Permanent:
+        return str(event.get("id", ""))
+
+
+def trace(event: Event) -> str | None:
+    """The `traceparent` of the message's attributes, else of CloudEvents' distributed tracing extension."""
+    found = attributes(event).get("traceparent") or event.get("traceparent")
+    return found if isinstance(found, str) else None
+
+
+def _judge(entry: _LogEntry, event: Event, message: _Message | None) -> ClusterEvent | Ignored:
+    audit = entry.proto_payload
+    matched = _METHOD.fullmatch(audit.method_name)
+    if audit.service_name != _CONTAINER_SERVICE or matched is None:
+        return Ignored(
+            f"{shorten(audit.method_name, 200)} of {shorten(audit.service_name, 200)} is no cluster's change"
+        )
+    method = matched["method"]
+    if method not in _ACTED_ON:
+        return Ignored(f"{method} asks for nothing here")
+    where = shorten(audit.resource_name, 200)
+    failed = audit.status is not None and audit.status.code != 0
+    if entry.operation is None or not entry.operation.id:
+        words = f": {_words(audit.status)}" if audit.status is not None and failed else ""
+        return Ignored(f"{method} of {where} was rejected, so no operation began{words}")
+    if not entry.operation.last:
+        return Ignored(f"{method} of {where} has only begun; its last entry is what counts")
+    if audit.status is not None and failed:
+        return Ignored(f"{method} of {where} failed: {_words(audit.status)}")
+    attributes = (message.attributes if message is not None else None) or {}
+    return ClusterEvent(
+        cluster=_cluster(entry),
+        method=method,
+        operation=entry.operation.id,
+        request_id=entry.operation.id,
+        time=entry.timestamp or (message.publish_time if message is not None else None) or _sent(event),
+        first_seen=_time(attributes["first_seen"], "the attribute first_seen") if "first_seen" in attributes else None,
+    )
+
+
+def _words(status: _Status) -> str:
+    return f"code {status.code}, {shorten(status.message, 500) or 'no message'}"
+
+
+def _cluster(entry: _LogEntry) -> ClusterRef:
+    """The cluster; `resource.labels` first, since they say the location alike for zones and regions."""
+    labels = entry.resource.labels
+    parts = [labels.get(key, "") for key in ("project_id", "location", "cluster_name")]
+    if all(parts):
+        return ClusterRef.parse("projects/{}/locations/{}/clusters/{}".format(*parts))
+    return ClusterRef.parse(entry.proto_payload.resource_name)
+
+
+def _request(body: dict[str, Any], message: _Message, event: Event, kind: type[_M]) -> _M:
+    if not isinstance(body.get("cluster"), str):
+        # `from_builtins` reads the name; a JSON object in its place would slip past that.
+        raise Permanent(
+            "MalformedMessage",
+            "the field cluster must be a cluster's resource name",
+            remedy="write it as projects/PROJECT/locations/LOCATION/clusters/NAME",
+        )
+    request = from_builtins(body, kind)
+    return msgspec.structs.replace(
+        request,
+        request_id=request.request_id or message.message_id or str(event.get("id", "")),
+        first_seen=request.first_seen or message.publish_time or _sent(event),
+    )
+
+
+def _message(event: Event) -> _Message:
+    kind = event.get("type")
+    if kind != PUBSUB_TYPE:
+        raise Permanent(
+            "UnknownEvent",
+            f"an event of type {shorten(str(kind), 200)!r} is neither {AUDIT_TYPE} nor {PUBSUB_TYPE}",
+            remedy="send this function only what its trigger and its push subscription deliver",
+        )
+    return _convert(_object(event.get_data(), "the push"), _Push).message
+
+
+def _object(data: Any, what: str) -> dict[str, Any]:
+    """A JSON object; bodies whose content type isn't JSON arrive as bytes, or as text where they are no JSON."""
+    if isinstance(data, bytes | str):
+        if not data:
+            raise _malformed(f"{what} is empty")
+        try:
+            data = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise _malformed(f"{what} is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise _malformed(f"{what} is {'absent' if data is None else f'a JSON {type(data).__name__}'}, not an object")
+    return data
+
+
+def _convert(body: dict[str, Any], kind: type[_S]) -> _S:
+    try:
+        return msgspec.convert(body, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise _malformed(str(error)) from error
+
+
+def _sent(event: Event) -> dt.datetime:
+    return _time(event.get("time"), "the event's time")
+
+
+def _time(text: Any, what: str) -> dt.datetime:
+    try:
+        return msgspec.convert(text, _Time)
+    except msgspec.ValidationError as error:
+        raise _malformed(f"{what} is no RFC 3339 time: {shorten(str(text), 100)!r}") from error
+
+
+def _malformed(problem: str) -> Permanent:
+    return Permanent(
+        "MalformedEvent",
+        problem,
+        tried="to read an audit entry or a request",
+        remedy="send a LogEntry of GKE's audit log, or a JSON request with at least a cluster and a mesh",
+    )

@@ -1,0 +1,300 @@
+"""The only door to the GKE API (google-cloud-container).
+
+Reads are repeated by the library itself (GetCluster, GetOperation: 20 s in all); UpdateCluster is sent once, and its
+answer is sorted: begun, busy, refused by an organisation policy, or a fault.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+import ipaddress
+import re
+from collections.abc import Iterable
+
+import msgspec
+from google.api_core import exceptions
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import container_v1
+
+from shared import google_errors
+from shared.cluster import UNSETTLED, Cluster, ClusterFacts, ControlPlaneAccess, is_dns_endpoint
+from shared.config import Settings, settings
+from shared.errors import Permanent, Refused, Temporary, shorten
+from shared.model import ClusterRef
+
+__all__ = [
+    "CLUSTER_GONE",
+    "UNSETTLED",
+    "Busy",
+    "Cluster",
+    "ClusterFacts",
+    "ControlPlaneAccess",
+    "Gke",
+    "OperationState",
+    "Started",
+    "choose_access",
+    "gke",
+    "read_cluster",
+]
+
+CLUSTER_GONE = "ClusterGone"
+"""Reason of the Permanent error about a cluster that doesn't exist."""
+
+_READ_TIMEOUT = 20.0
+_UPDATE_TIMEOUT = 60.0
+
+_BUSY = re.compile(
+    r"incompatible operation|please wait and try again|currently being|is currently \w+ing|operation .* in progress",
+    re.IGNORECASE,
+)
+"""Words by which GKE says that another operation runs; the code alone doesn't tell busy from other preconditions."""
+_ETAG = re.compile(r"\betag\b|fingerprint", re.IGNORECASE)
+
+
+class Started(msgspec.Struct, frozen=True):
+    """GKE has begun the update.
+
+    Attributes:
+        operation: full name, `projects/P/locations/L/operations/O`.
+    """
+
+    operation: str
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """GKE is at work on the cluster; the update must be asked for again.
+
+    Attributes:
+        text: GKE's words.
+    """
+
+    text: str
+
+
+class OperationState(msgspec.Struct, frozen=True):
+    """How far a long-running operation is.
+
+    Attributes:
+        name: full name, `projects/P/locations/L/operations/O`.
+        done: whether it has ended, well or badly.
+        error: GKE's words if it ended badly, else "".
+        kind: such as UPDATE_CLUSTER; "" where GKE no longer knows the operation.
+    """
+
+    name: str
+    done: bool
+    error: str
+    kind: str
+
+
+class Gke:
+    """The GKE API at the settings' endpoint; one client, made once and used by every call."""
+
+    def __init__(self, config: Settings, client: container_v1.ClusterManagerClient | None = None) -> None:
+        with google_errors.translated(tried="to make a client of the GKE API"):
+            self._client = client or container_v1.ClusterManagerClient(
+                client_options={"api_endpoint": config.gke_endpoint}
+            )
+
+    def get(self, ref: ClusterRef) -> Cluster:
+        """Read a cluster.
+
+        Raises:
+            Permanent: it doesn't exist (reason `CLUSTER_GONE`).
+            Temporary: the API can't answer, or IAM doesn't allow it (yet).
+        """
+        tried = "GetCluster"
+        try:
+            found = self._client.get_cluster(name=str(ref), timeout=_READ_TIMEOUT)
+        except exceptions.NotFound as error:
+            raise _gone(ref, error, tried) from error
+        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+            raise google_errors.translate(
+                error, tried=tried, cluster=str(ref), needs="container.clusters.get"
+            ) from error
+        return read_cluster(ref, found)
+
+    def allow_net_admin(self, ref: ClusterRef, etag: str) -> Started | Busy:
+        """Turn on the workload policy allow-net-admin, if the cluster is still as `etag` says.
+
+        Raises:
+            Refused: an organisation policy forbids it, or GKE says that this cluster can't have it.
+            Permanent: the cluster doesn't exist.
+            Temporary: the cluster has changed since, the API can't answer, or IAM doesn't allow it (yet).
+        """
+        policy = container_v1.WorkloadPolicyConfig(allow_net_admin=True)
+        update = container_v1.ClusterUpdate(desired_autopilot_workload_policy_config=policy, etag=etag)
+        try:
+            operation = self._client.update_cluster(
+                request={"name": str(ref), "update": update}, timeout=_UPDATE_TIMEOUT
+            )
+        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+            return _busy_or_raise(ref, error)
+        return Started(f"{ref.parent}/operations/{operation.name}")
+
+    def operation(self, name_or_id: str, ref: ClusterRef) -> OperationState:
+        """How far an operation is.
+
+        Args:
+            name_or_id: its full name, or the bare id as audit entries have it.
+            ref: a cluster in the operation's location, to make a full name of a bare id.
+
+        Returns:
+            The state. An operation that GKE no longer knows has ended long ago, and is done: what it left behind
+            shows in the cluster.
+
+        Raises:
+            Temporary: the API can't answer, or IAM doesn't allow it (yet).
+            Permanent: `name_or_id` is no operation's name.
+        """
+        name = name_or_id if "/" in name_or_id else f"{ref.parent}/operations/{name_or_id}"
+        try:
+            found = self._client.get_operation(name=name, timeout=_READ_TIMEOUT)
+        except exceptions.NotFound:
+            return OperationState(name, done=True, error="", kind="")
+        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+            raise google_errors.translate(
+                error, tried="GetOperation", cluster=str(ref), needs="container.operations.get"
+            ) from error
+        done = found.status == container_v1.Operation.Status.DONE
+        # `error` supersedes `status_message`, which older operations have instead.
+        words = str(found.error.message) or (f"code {found.error.code}" if found.error.code else "")
+        error_text = shorten(words or str(found.status_message)) if done else ""
+        return OperationState(name, done, error_text, _name(found.operation_type))
+
+
+@functools.cache
+def gke() -> Gke:
+    """This process's door, made with its settings at the first call."""
+    return Gke(settings())
+
+
+def _gone(ref: ClusterRef, error: exceptions.GoogleAPICallError, tried: str) -> Permanent:
+    return Permanent(
+        CLUSTER_GONE,
+        f"the cluster doesn't exist: {google_errors.describe(error)}",
+        cluster=str(ref),
+        tried=tried,
+        remedy="none if it was deleted; else correct the cluster's name in the request",
+    )
+
+
+def _busy_or_raise(ref: ClusterRef, error: exceptions.GoogleAPIError | GoogleAuthError) -> Busy:
+    tried = "UpdateCluster, to turn on allow-net-admin"
+    cluster = str(ref)
+    if not isinstance(error, exceptions.GoogleAPICallError):
+        raise google_errors.translate(error, tried=tried, cluster=cluster) from error
+    if isinstance(error, exceptions.NotFound):
+        raise _gone(ref, error, tried) from error
+    denial = google_errors.org_policy_denial(error, cluster=cluster, tried=tried)
+    if denial is not None:
+        raise denial from error
+    text = google_errors.describe(error)
+    # Over gRPC a failed precondition is 400 with its own class; over REST it would be 412.
+    if isinstance(error, exceptions.FailedPrecondition | exceptions.PreconditionFailed | exceptions.Aborted):
+        if _ETAG.search(str(error.message)):
+            remedy = "none; it is tried again with the cluster as it is now"
+            raise Temporary("ClusterChanged", text, cluster=cluster, tried=tried, remedy=remedy) from error
+        if _BUSY.search(str(error.message)):
+            return Busy(text)
+    if isinstance(error, exceptions.BadRequest | exceptions.PreconditionFailed | exceptions.MethodNotImplemented):
+        remedy = (
+            "see what GKE names; on a Standard cluster, or one older than 1.27, allow-net-admin isn't to be had. "
+            "To go on without a mesh, set the label byomesh=off"
+        )
+        raise Refused("NetAdminRefused", text, cluster=cluster, tried=tried, remedy=remedy) from error
+    raise google_errors.translate(error, tried=tried, cluster=cluster, needs="container.clusters.update") from error
+
+
+def read_cluster(ref: ClusterRef, found: container_v1.Cluster) -> Cluster:
+    """What is needed of a google.container.v1.Cluster; pure."""
+    ip = found.ip_allocation_policy
+    pools = [pool.network_config.pod_ipv4_cidr_block for pool in found.node_pools]
+    workload = found.autopilot.workload_policy_config
+    return Cluster(
+        ref=ref,
+        status=_name(found.status),
+        status_message=shorten(found.status_message),
+        autopilot=found.autopilot.enabled,
+        # proto3 optional: an absent field reads as False too, and both mean that Warden says no.
+        allow_net_admin="allow_net_admin" in workload and workload.allow_net_admin,
+        labels=dict(found.resource_labels),
+        etag=found.etag,
+        version=found.current_master_version,
+        release_channel=_name(found.release_channel.channel),
+        pod_ranges=_ranges(
+            [found.cluster_ipv4_cidr, ip.cluster_ipv4_cidr_block, *pools, ip.subnet_ipv6_cidr_block],
+        ),
+        service_ranges=_ranges(
+            [found.services_ipv4_cidr, ip.services_ipv4_cidr_block, ip.services_ipv6_cidr_block],
+        ),
+        access=choose_access(found),
+        mesh_label=found.resource_labels.get("mesh_id", ""),
+    )
+
+
+def _name(value: object) -> str:
+    """An enum value's name; its number where the library is older than the API."""
+    return str(getattr(value, "name", value))
+
+
+def _ranges(cidrs: Iterable[str]) -> tuple[str, ...]:
+    """The ranges among `cidrs`, each once, in their order; a bare netmask (`/14`, as in requests) is no range."""
+    found: dict[str, None] = {}
+    for cidr in cidrs:
+        try:
+            found[str(ipaddress.ip_network(cidr))] = None
+        except ValueError:
+            continue
+    return tuple(found)
+
+
+def choose_access(found: container_v1.Cluster) -> ControlPlaneAccess:
+    """The way to the control plane: its DNS endpoint if that takes outside traffic, else its public address; pure."""
+    endpoints = found.control_plane_endpoints_config
+    dns = endpoints.dns_endpoint_config
+    if dns.endpoint and dns.allow_external_traffic:
+        return _access(dns.endpoint, found)
+    public = _public_endpoint(found)
+    if public and is_dns_endpoint(public):
+        # With IP endpoints off, `endpoint` is the DNS name, which takes no outside traffic here.
+        public = ""
+    if public:
+        return _access(public, found)
+    if not found.endpoint and not dns.endpoint:
+        return ControlPlaneAccess(endpoint="", private_only="GKE names no endpoint of the control plane (yet)")
+    return ControlPlaneAccess(
+        endpoint="",
+        private_only=(
+            "the control plane has no endpoint that takes traffic from outside its network; open the DNS endpoint "
+            "(gcloud container clusters update NAME --enable-dns-access) and grant container.clusters.connect"
+        ),
+    )
+
+
+def _public_endpoint(found: container_v1.Cluster) -> str:
+    """The address that answers outside the cluster's network, or ""."""
+    ip = found.control_plane_endpoints_config.ip_endpoints_config
+    if "enabled" in ip and not ip.enabled:
+        return ""
+    if "enable_public_endpoint" in ip:
+        return (ip.public_endpoint or found.endpoint) if ip.enable_public_endpoint else ""
+    # Clusters from before control_plane_endpoints_config say the same in private_cluster_config.
+    private = found.private_cluster_config
+    if private.enable_private_endpoint:
+        return ""
+    return ip.public_endpoint or private.public_endpoint or found.endpoint
+
+
+def _access(endpoint: str, found: container_v1.Cluster) -> ControlPlaneAccess:
+    if is_dns_endpoint(endpoint):
+        return ControlPlaneAccess(endpoint=endpoint)
+    try:
+        ca_pem = base64.b64decode(found.master_auth.cluster_ca_certificate, validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Temporary(
+            "BadClusterCertificate", f"GKE's clusterCaCertificate of {found.name} can't be read: {error}"
+        ) from error
+    return ControlPlaneAccess(endpoint=endpoint, ca_pem=ca_pem or None)

@@ -1,0 +1,89 @@
+"""How a connection to a cluster is made: with the function's own token, or as an operator's kubeconfig says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import google.auth
+import google.auth.transport.requests
+import kubernetes.config
+from kubernetes import client
+
+from shared import google_errors
+from shared.cluster import ControlPlaneAccess
+from shared.errors import Refused
+from shared.kube.api import Kube
+
+Token = Callable[[], str]
+"""Gives a bearer token that is valid now; called for each request."""
+
+
+def default_token() -> Token:
+    """A token of the function's own service account (scope cloud-platform), refreshed shortly before it runs out.
+
+    Raises:
+        Temporary: there are no credentials, or (from the token itself) the token server can't answer.
+    """
+    with google_errors.translated(tried="to find the function's credentials"):
+        credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+    request = google.auth.transport.requests.Request()
+    lock = threading.Lock()
+
+    def token() -> str:
+        with lock, google_errors.translated(tried="to get a token for the cluster"):
+            if not credentials.valid:
+                credentials.refresh(request)  # type: ignore[no-untyped-call]
+            return str(credentials.token)
+
+    return token
+
+
+def connect(access: ControlPlaneAccess, token: Token, *, cluster: str = "") -> Kube:
+    """A connection to a cluster's API server; dials at the first request.
+
+    Args:
+        access: the way there.
+        token: gives the bearer token for each request.
+        cluster: full resource name, for errors.
+
+    Raises:
+        Refused: there is no way there from outside the cluster's network.
+    """
+    if not access.endpoint:
+        raise Refused(
+            "NoControlPlaneAccess",
+            access.private_only,
+            cluster=cluster,
+            tried="to find an endpoint that can be reached from here",
+            remedy="open the endpoint, then publish the request again",
+        )
+    configuration = client.Configuration(host=access.server)
+    configuration.ca_cert_data = access.ca_pem
+
+    def refresh(configuration: client.Configuration) -> None:
+        configuration.api_key["BearerToken"] = token()
+
+    # Without a key there at the start, the client never calls the hook (configuration.py, auth_settings).
+    configuration.api_key = {"BearerToken": ""}
+    configuration.api_key_prefix = {"BearerToken": "Bearer"}
+    configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]
+    return Kube(configuration, cluster=cluster)
+
+
+def from_kubeconfig(path: Path, *, context: str | None = None) -> Kube:
+    """A connection as an operator's kubeconfig says.
+
+    Raises:
+        Refused: the file can't be used.
+    """
+    configuration = client.Configuration()
+    try:
+        kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
+            str(path), context=context, client_configuration=configuration
+        )
+    except (kubernetes.config.ConfigException, OSError) as error:
+        remedy = "name a kubeconfig with a current context"
+        raise Refused("BadKubeconfig", f"{path}: {error}", tried="to read the kubeconfig", remedy=remedy) from error
+    return Kube(configuration, cluster=str(configuration.host))

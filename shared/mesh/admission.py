@@ -1,0 +1,62 @@
+"""Asks the cluster itself whether it would let a pod with NET_ADMIN run: a server-side dry run, which writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from shared.errors import Refused
+from shared.kube import AdmissionDenied, Kube
+
+NAMESPACE = "default"
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Why the pod would not run.
+
+    Attributes:
+        words: the cluster's own.
+        not_ready: whether the cluster only isn't ready to admit any pod yet.
+    """
+
+    words: str
+    not_ready: bool
+
+
+def probe_pod() -> dict[str, Any]:
+    """A pod that asks for what a mesh's init container asks for: NET_ADMIN and NET_RAW, and nothing else."""
+    security: dict[str, Any] = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"add": ["NET_ADMIN", "NET_RAW"]},
+        "runAsNonRoot": True,
+        "runAsUser": 65534,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    resources = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "250m", "memory": "512Mi"}}
+    container = {"name": "net-admin", "image": "registry.k8s.io/pause:3.10", "resources": resources}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "byomesh-net-admin-", "namespace": NAMESPACE},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "restartPolicy": "Never",
+            "containers": [{**container, "securityContext": security}],
+        },
+    }
+
+
+def net_admin_verdict(kube: Kube) -> Verdict | None:
+    """Why the cluster would reject a pod with NET_ADMIN, or None where it would admit it.
+
+    Raises:
+        Temporary: the API server can't be reached, or the caller has no access yet.
+    """
+    try:
+        kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", probe_pod(), dry_run=True)
+    except AdmissionDenied as denied:
+        return Verdict(denied.problem, not_ready="serviceaccount" in denied.problem.lower())
+    except Refused as refused:
+        return Verdict(refused.problem, not_ready=False)
+    return None

@@ -1,0 +1,129 @@
+"""Carries out a plan: the only writer of a mesh's objects.
+
+Every step may be cut off and run again: the namespace and the Secrets are applied by server-side apply, an unfinished Helm
+revision is forgotten before Helm runs again, and Helm adopts whatever bears its own ownership marks.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterable
+from typing import Any
+
+from shared import telemetry
+from shared.errors import Refused
+from shared.helm import Helm
+from shared.kube import Kube
+from shared.mesh.drift import Drift, ObjectName, owned_by_helm
+from shared.mesh.installation import HELM_MANAGER, conflicts
+from shared.mesh.lease import Lease
+from shared.mesh.linkerd.repairs import Patch
+from shared.mesh.plan import (
+    FIELD_MANAGER,
+    ForgetRevision,
+    Plan,
+    Reapply,
+    RunHelm,
+    WriteNamespace,
+    WriteSecret,
+    may_take_back,
+)
+from shared.mesh.releases import parse_manifest
+
+_WORKERS = 8
+
+
+def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:
+    """Do what a plan says, in its order, holding the cluster's Lease.
+
+    Raises:
+        Temporary: an API can't answer now, or Helm ran out of time; what was done stays done.
+        Refused: the cluster rejects an object, or another manager holds a field that the plan doesn't mean to take.
+        LeaseLost: another worker took the cluster.
+    """
+    for step in plan.steps:
+        telemetry.info(f"step: {step!r}")
+        match step:
+            case WriteNamespace(name, labels):
+                _apply(kube, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+            case WriteSecret(body):
+                _apply(kube, body)
+            case ForgetRevision(_, namespace, secret):
+                kube.delete(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
+            case RunHelm():
+                lease.renew()
+                _run_helm(step, kube, helm, ours)
+            case Reapply():
+                _reapply(step, kube)
+
+
+def _apply(kube: Kube, body: dict[str, Any]) -> None:
+    # Force takes these few fields from whoever held them: the namespace's labels and the Secrets are this system's own.
+    kube.apply(kube.path_of(body), body, field_manager=FIELD_MANAGER, force=True)
+
+
+def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...]) -> None:
+    release = step.release
+    force = False
+    if step.installed:
+        rendered = parse_manifest(helm.template(release.chart.path, release.values, step.namespace, release.name))
+        held = find_conflicts(kube, rendered, release.name, step.namespace)
+        foreign = [drift for drift in held if not may_take_back(drift, ours)]
+        if foreign:
+            raise _held_by_others(foreign, release.name)
+        force = bool(held)
+    with telemetry.stage_timer(f"helm {release.name}"):
+        helm.upgrade_install(
+            release.name,
+            release.chart.path,
+            namespace=step.namespace,
+            values=release.values,
+            force_conflicts=force,
+        )
+
+
+def _held_by_others(foreign: Iterable[Drift], release: str) -> Refused:
+    words = "; ".join(
+        f"{drift.object} at {path}, held by {manager}" for drift in foreign for manager, path in drift.owners
+    )
+    return Refused(
+        "FieldsHeldByOthers",
+        f"the release {release} must change fields that another field manager holds: {words}",
+        tried="a server-side dry run of every object of the new release",
+        remedy="take the change out of what that manager applies, or give the field up there; then publish again",
+    )
+
+
+def find_conflicts(kube: Kube, rendered: Iterable[dict[str, Any]], release: str, namespace: str) -> tuple[Drift, ...]:
+    """The objects of a rendered release on which another field manager stands against Helm; nothing is written."""
+
+    def look(obj: dict[str, Any]) -> Drift | None:
+        resource = kube.resource(str(obj["apiVersion"]), str(obj["kind"]))
+        if resource is None:
+            return None
+        wished = owned_by_helm(obj, release, namespace, namespaced=resource.namespaced)
+        path = kube.path_of(wished)
+        if kube.get(path) is None:
+            return None
+        owners = conflicts(kube, path, wished)
+        return Drift(ObjectName.of(wished), tuple(path for _, path in owners), owners) if owners else None
+
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        return tuple(drift for drift in pool.map(look, rendered) if drift is not None)
+
+
+def _reapply(step: Reapply, kube: Kube) -> None:
+    for obj in step.release.manifest:
+        resource = kube.resource(str(obj["apiVersion"]), str(obj["kind"]))
+        namespaced = resource is not None and resource.namespaced
+        wished = owned_by_helm(obj, step.release.name, step.namespace, namespaced=namespaced)
+        if ObjectName.of(wished) == step.drift.object:
+            kube.apply(kube.path_of(wished), wished, field_manager=HELM_MANAGER, force=step.force)
+            return
+
+
+def patch(kube: Kube, patches: Iterable[Patch]) -> None:
+    """Make a verification's repairs; raises Conflict (Temporary) where an object changed since it was looked at."""
+    for one in patches:
+        telemetry.info(f"repair: {one.what}")
+        kube.patch(one.path, one.body, kind=one.kind, field_manager=FIELD_MANAGER)

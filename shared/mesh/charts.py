@@ -1,0 +1,105 @@
+"""Where a release's chart comes from: a folder given by the operator, or the mesh's own repository.
+
+A folder (`BYOMESH_CHARTS`) is trusted as it is, whatever its version: looked up as MESH/CHART, then CHART, unpacked or as
+an archive. From a repository exactly the pinned version is fetched, held against the pinned digest, and kept for the
+life of the instance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from shared.errors import Permanent
+from shared.mesh.profile import Profile, ReleaseProfile
+
+
+class Chart(msgspec.Struct, frozen=True):
+    """A chart that lies on this machine.
+
+    Attributes:
+        path: a folder or an archive, as Helm takes it.
+        name: from its Chart.yaml.
+        version: from its Chart.yaml.
+        app_version: from its Chart.yaml.
+        digest: sha256 (hex) of the archive, or of the folder's file names and contents.
+    """
+
+    path: Path
+    name: str
+    version: str
+    app_version: str
+    digest: str
+
+
+def chart_in_folder(folder: Path, profile: Profile, release: ReleaseProfile) -> Chart:
+    """Find a release's chart in the operator's folder.
+
+    Raises:
+        Permanent: it isn't there, or it is no chart.
+    """
+    for base in (folder / profile.mesh, folder):
+        unpacked = base / release.chart
+        if (unpacked / "Chart.yaml").is_file():
+            return read_chart(unpacked)
+        archives = sorted(base.glob(f"{release.chart}-[0-9v]*.tgz"))
+        if len(archives) > 1:
+            raise Permanent(
+                "AmbiguousChart",
+                f"{base} holds {len(archives)} archives of the chart {release.chart}",
+                remedy="leave the one that is to be installed",
+            )
+        if archives:
+            return read_chart(archives[0])
+    raise Permanent(
+        "ChartNotFound",
+        f"{folder} holds no chart {release.chart}",
+        tried=f"{profile.mesh}/{release.chart} and {release.chart}, unpacked or .tgz",
+        remedy="put the chart there, or unset BYOMESH_CHARTS to use the mesh's repository",
+    )
+
+
+def kept_archive(chart: str, version: str) -> Path:
+    """Where this instance keeps a fetched archive; the folder exists. On Cloud Run it is memory, and goes with it."""
+    folder = Path(tempfile.gettempdir()) / f"byomesh-charts-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{chart}-{version}.tgz"
+
+
+def read_chart(path: Path) -> Chart:
+    """Read name and version of the chart at `path`, a folder or an archive; raises Permanent if it is none."""
+    try:
+        text = _chart_yaml(path)
+        data: Any = yaml.safe_load(text)
+        return Chart(path, str(data["name"]), str(data["version"]), str(data.get("appVersion", "")), digest(path))
+    except (OSError, tarfile.TarError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise Permanent("NoChart", f"{path} is no Helm chart: {error}") from error
+
+
+def _chart_yaml(path: Path) -> bytes:
+    if path.is_dir():
+        return (path / "Chart.yaml").read_bytes()
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/Chart.yaml"):
+                content = archive.extractfile(member)
+                return content.read() if content is not None else b""
+    raise KeyError("Chart.yaml")
+
+
+def digest(path: Path) -> str:
+    """sha256 (hex) of an archive, or of a folder's relative file names and contents, sorted."""
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    whole = hashlib.sha256()
+    for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+        whole.update(f"{file.relative_to(path)}\0{file.stat().st_size}\0".encode())
+        whole.update(file.read_bytes())
+    return whole.hexdigest()

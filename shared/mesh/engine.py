@@ -1,0 +1,124 @@
+"""One mesh on one cluster: profile and hooks made into a desired state, and that held against the cluster."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from shared import gke, secret_manager
+from shared.config import Settings
+from shared.helm import Helm
+from shared.kube import Kube
+from shared.mesh.charts import Chart, chart_in_folder, kept_archive, read_chart
+from shared.mesh.hooks import install_hooks
+from shared.mesh.installation import read_installation
+from shared.mesh.plan import Desired, DesiredRelease, Plan, make_plan
+from shared.mesh.profile import Profile, ReleaseProfile
+
+
+class FleetStore:
+    """The fleet's trust in Secret Manager."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+
+    def read(self) -> bytes | None:
+        """The payload; None before the first was made; raises as `Secrets.read` does."""
+        version = secret_manager.secrets().read(self._secret)
+        return version.payload if version is not None else None
+
+    def create_first(self, payload: bytes) -> bytes:
+        """Offer a first payload, and return the one agreed on; raises as `Secrets.create_first` does."""
+        return secret_manager.secrets().create_first(self._secret, payload).payload
+
+
+class Mesh:
+    """A mesh to be brought about on one cluster.
+
+    Attributes:
+        desired: what should be there; set by `plan`.
+        version: the mesh's version as its charts tell it; set by `plan`.
+    """
+
+    desired: Desired
+    version: str
+
+    def __init__(
+        self,
+        profile: Profile,
+        cluster: gke.Cluster,
+        kube: Kube,
+        helm: Helm,
+        settings: Settings,
+        clock: Callable[[], dt.datetime],
+    ) -> None:
+        self._profile = profile
+        self._cluster = cluster
+        self._kube = kube
+        self._helm = helm
+        self._settings = settings
+        self._clock = clock
+        self._charts: dict[str, Chart] = {}
+        self.version = profile.version
+
+    def plan(self, version: str | None = None) -> Plan:
+        """Look at the cluster and decide what to do; sets `desired` and `version`.
+
+        Args:
+            version: the mesh's version, where another than the profile's is asked for.
+
+        Raises:
+            Temporary: an API or the chart repository can't answer now.
+            Permanent: the charts or the certificates can't be used.
+        """
+        charts = [self._chart(release, version) for release in self._profile.releases]
+        prepared = install_hooks(self._profile).prepare(
+            self._kube, self._profile, self._cluster, FleetStore(self._settings.trust_anchor_secret), self._clock()
+        )
+        self.version = charts[-1].app_version or version or self._profile.version
+        self.desired = Desired(
+            namespace=self._profile.namespace.name,
+            labels=self._profile.namespace.labels,
+            secrets=prepared.secrets,
+            releases=tuple(
+                DesiredRelease(
+                    name=release.name,
+                    chart=chart,
+                    values=merged(release.values, prepared.values.get(release.name, {})),
+                )
+                for release, chart in zip(self._profile.releases, charts, strict=True)
+            ),
+            ours=prepared.ours,
+        )
+        return make_plan(read_installation(self._kube, self._profile, self.desired.releases), self.desired)
+
+    def _chart(self, release: ReleaseProfile, version: str | None) -> Chart:
+        if release.name not in self._charts:
+            self._charts[release.name] = self._find_chart(release, version)
+        return self._charts[release.name]
+
+    def _find_chart(self, release: ReleaseProfile, version: str | None) -> Chart:
+        if self._settings.charts:
+            return chart_in_folder(Path(self._settings.charts), self._profile, release)
+        pinned = version in (None, self._profile.version)
+        wished = release.version if pinned else install_hooks(self._profile).chart_version(version or "")
+        digest = release.digest if pinned else ""
+        archive = kept_archive(release.chart, wished)
+        if not archive.is_file():
+            archive = self._helm.pull(release.chart, wished, self._profile.repository, digest, archive.parent)
+        return read_chart(archive)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, maps merged key by key as Helm merges values."""
+    result = dict(base)
+    for key, value in over.items():
+        known = result.get(key)
+        result[key] = merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
+    # Helm stores values as JSON: the same types on both sides, so that a comparison is one of contents.
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(result))
+    return plain

@@ -1,0 +1,87 @@
+"""What a mesh computes for itself, beyond its profile: the hooks that the engine calls by the profile's name for them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from shared import gke
+from shared.kube import Kube
+from shared.mesh.linkerd.repairs import Patch
+from shared.mesh.profile import Profile
+from shared.model import CheckReport
+
+Clock = Callable[[], dt.datetime]
+
+
+class TrustStore(Protocol):
+    """Where the fleet keeps what it must not lose: one payload, the same for everybody who asks."""
+
+    def read(self) -> bytes | None:
+        """The payload; None before the first was made."""
+
+    def create_first(self, payload: bytes) -> bytes:
+        """Offer a first payload, and return the one that the fleet agreed on."""
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """What a mesh needs on one cluster beside its profile.
+
+    Attributes:
+        store: TrustStore to write, as JSON; empty where all are there and good.
+        values: computed Helm values by release.
+        ours: (kind, name, path prefix) of the fields that the mesh's repairs write.
+    """
+
+    secrets: tuple[dict[str, Any], ...]
+    values: dict[str, dict[str, Any]]
+    ours: tuple[tuple[str, str, str], ...]
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """One look at a mesh.
+
+    Attributes:
+        report: every check, judged.
+        repairs: writes that would mend what the checks found, the mesh's own namespace only.
+        version: the mesh's version as the cluster tells it, or "".
+    """
+
+    report: CheckReport
+    repairs: tuple[Patch, ...]
+    version: str
+
+
+class InstallHooks(Protocol):
+    """The module `shared.mesh.NAME.installing` of a mesh."""
+
+    def chart_version(self, version: str) -> str:
+        """The version of the charts that install the mesh's `version`."""
+
+    def prepare(
+        self, kube: Kube, profile: Profile, cluster: gke.Cluster, store: TrustStore, now: dt.datetime
+    ) -> Prepared:
+        """Compute what the mesh needs on this cluster; writes nothing to the cluster."""
+
+
+class VerifyHooks(Protocol):
+    """The module `shared.mesh.NAME.verifying` of a mesh; apart, so that each function loads only what it uses."""
+
+    def look(
+        self, kube: Kube, profile: Profile, cluster: gke.Cluster, now: dt.datetime, expected_version: str | None
+    ) -> Verification:
+        """Observe the cluster and judge it; writes nothing."""
+
+
+def install_hooks(profile: Profile) -> InstallHooks:
+    """What a profile names for its installation."""
+    return cast("InstallHooks", importlib.import_module(f"shared.mesh.{profile.hooks}.installing"))
+
+
+def verify_hooks(profile: Profile) -> VerifyHooks:
+    """What a profile names for its verification."""
+    return cast("VerifyHooks", importlib.import_module(f"shared.mesh.{profile.hooks}.verifying"))

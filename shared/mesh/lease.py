@@ -1,0 +1,126 @@
+"""One worker a cluster: the Lease `byomesh` in the namespace `byomesh-system`.
+
+A Lease is taken only by a worker that has something to write, renewed before each long step, and given back at the end.
+It lasts longer than the longest Helm run, so that a worker killed in the middle keeps others out no longer than
+that; what it left half done is found by the next one, which looks again after it took the Lease.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import msgspec
+
+from shared.errors import ByomeshError
+from shared.kube import AlreadyExists, Conflict, Kube
+
+NAMESPACE = "byomesh-system"
+NAME = "byomesh"
+_COLLECTION = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+_PATH = f"{_COLLECTION}/{NAME}"
+_RFC3339_MICRO = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+class HeldBy(msgspec.Struct, frozen=True):
+    """Another worker has the cluster.
+
+    Attributes:
+        holder: who.
+        seconds: until its Lease runs out, if it isn't renewed.
+    """
+
+    holder: str
+    seconds: float
+
+
+class LeaseLost(ByomeshError):
+    """The Lease went to another worker; what was planned must be planned again."""
+
+
+def expires_in(lease: Mapping[str, Any], now: dt.datetime) -> float:
+    """Seconds until a Lease runs out; 0 where nobody holds it."""
+    spec = lease.get("spec") or {}
+    renewed = spec.get("renewTime") or spec.get("acquireTime")
+    if not spec.get("holderIdentity") or not renewed:
+        return 0.0
+    end = dt.datetime.fromisoformat(renewed) + dt.timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0))
+    return max((end - now).total_seconds(), 0.0)
+
+
+class Lease:
+    """A cluster held by this worker; leave the `with` block to give it back."""
+
+    def __init__(self, kube: Kube, body: dict[str, Any], clock: Callable[[], dt.datetime]) -> None:
+        self._kube = kube
+        self._body = body
+        self._clock = clock
+
+    def renew(self) -> None:
+        """Hold it for its whole duration again, from now.
+
+        Raises:
+            LeaseLost: another worker has taken it.
+            Temporary: the API server can't be reached.
+        """
+        self._write(str(self._body["spec"]["holderIdentity"]))
+
+    def _write(self, holder: str) -> None:
+        spec = {**self._body["spec"], "holderIdentity": holder, "renewTime": self._clock().strftime(_RFC3339_MICRO)}
+        try:
+            self._body = self._kube.replace(_PATH, {**self._body, "spec": spec})
+        except Conflict as error:
+            raise LeaseLost("LeaseLost", "another worker has taken this cluster's Lease") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._write("")
+        except (ByomeshError, OSError):
+            # Nothing is lost: it runs out by itself, and whatever ended the block is the news.
+            return
+
+
+def take(
+    kube: Kube, holder: str, duration: float, clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+) -> Lease | HeldBy:
+    """Take the cluster for `duration` seconds, or say who has it.
+
+    Raises:
+        Temporary: the API server can't be reached.
+    """
+    now = clock()
+    spec = {
+        "holderIdentity": holder,
+        "leaseDurationSeconds": int(duration),
+        "acquireTime": now.strftime(_RFC3339_MICRO),
+        "renewTime": now.strftime(_RFC3339_MICRO),
+    }
+    there = kube.get(_PATH)
+    try:
+        if there is None:
+            ensure_namespace(kube)
+            metadata = {"name": NAME, "namespace": NAMESPACE}
+            body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+            return Lease(kube, kube.create(_COLLECTION, body), clock)
+        seconds = expires_in(there, now)
+        if seconds > 0:
+            return HeldBy(str(there["spec"]["holderIdentity"]), seconds)
+        return Lease(kube, kube.replace(_PATH, {**there, "spec": spec}), clock)
+    except (AlreadyExists, Conflict):
+        return HeldBy("another worker that was quicker", duration)
+
+
+def ensure_namespace(kube: Kube) -> None:
+    """Make the namespace `byomesh-system` where it is missing."""
+    if kube.get(f"/api/v1/namespaces/{NAMESPACE}") is not None:
+        return
+    labels = {"app.kubernetes.io/managed-by": "byomesh"}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    try:
+        kube.create("/api/v1/namespaces", body)
+    except AlreadyExists:
+        return

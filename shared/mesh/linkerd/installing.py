@@ -1,0 +1,91 @@
+"""What Linkerd needs before Helm: its certificates, and values computed from the cluster."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from shared import gke
+from shared.kube import Kube
+from shared.mesh.hooks import Prepared, TrustStore
+from shared.mesh.linkerd import certificates, networks, repairs, secrets, values
+from shared.mesh.profile import Profile
+
+_CONFIG = "linkerd-config"
+
+
+def chart_version(version: str) -> str:
+    """The chart version of an edge release: `edge-26.6.3` is chart `2026.6.3` (bin/helm-build); others are their own."""
+    return f"20{version.removeprefix('edge-')}" if version.startswith("edge-") else version
+
+
+def prepare(kube: Kube, profile: Profile, cluster: gke.Cluster, store: TrustStore, now: dt.datetime) -> Prepared:
+    """Read or make the certificates, and compute the values of the control plane.
+
+    The fleet's trust anchor comes from Secret Manager; the cluster's issuer and the webhooks' certificates live in the
+    cluster, so that every rerun renders the same bytes.
+
+    Raises:
+        Temporary: an API can't answer now.
+        Permanent: the trust in Secret Manager can't be read or has expired.
+    """
+    namespace = profile.namespace.name
+    trust = fleet_trust(store, now)
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    kept = {
+        str(secret["metadata"]["name"]): secret
+        for secret in kube.list_items(path, field_selector="type=kubernetes.io/tls")
+    }
+    wished = secrets.wished(kept, trust, namespace, now)
+    config = kube.get(f"/api/v1/namespaces/{namespace}/configmaps/{_CONFIG}")
+    computed = values.computed_values(
+        cluster=str(cluster.ref),
+        cluster_networks=wished_networks(cluster, _live_networks(config)),
+        trust_anchors=trust.trust_anchors,
+        webhooks=wished.webhooks,
+    )
+    return Prepared(
+        secrets=wished.to_write, values={"linkerd-control-plane": computed}, ours=_ours(profile.deployments)
+    )
+
+
+def fleet_trust(store: TrustStore, now: dt.datetime) -> certificates.AnchorPayload:
+    """The trust that the whole fleet shares, made by whoever needs it first."""
+    found = store.read()
+    if found is None:
+        found = store.create_first(certificates.encode_anchor(certificates.new_anchor_payload(now)))
+    return certificates.decode_anchor(found)
+
+
+def _live_networks(config: dict[str, Any] | None) -> str:
+    if config is None:
+        return ""
+    found = repairs.CLUSTER_NETWORKS_LINE.search(str((config.get("data") or {}).get("values", "")))
+    return found["networks"].strip().strip("\"'") if found else ""
+
+
+def wished_networks(cluster: gke.Cluster, live: str, extra: tuple[str, ...] = ()) -> str:
+    """The chart's networks, the cluster's pod and Service ranges, what the cluster already says, and `extra`.
+
+    A live value that Linkerd itself can't read is left out: the union mends it.
+    """
+    try:
+        kept = [str(member) for member in networks.parse(live).members]
+    except networks.NetworksError:
+        kept = []
+    ranges = [*cluster.pod_ranges, *cluster.service_ranges, *kept, *extra]
+    return networks.union(networks.DEFAULT_NETWORKS, ranges)
+
+
+def _ours(deployments: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    found = [
+        ("ConfigMap", _CONFIG, "data.values"),
+        ("Deployment", "linkerd-destination", 'spec.template.spec.containers[name="policy"].args'),
+    ]
+    for deployment in deployments:
+        for field in ("containers", "initContainers"):
+            found += [
+                ("Deployment", deployment, f'spec.template.spec.{field}[name="linkerd-proxy"].env[name="{name}"]')
+                for name in repairs.PROXY_VARIABLES
+            ]
+    return tuple(found)

@@ -1,0 +1,150 @@
+"""The Kubernetes Secrets that hold Linkerd's certificates, made and read back; pure.
+
+    linkerd-identity-issuer       kubernetes.io/tls: tls.crt, tls.key, ca.crt
+    linkerd-WEBHOOK-k8s-tls       kubernetes.io/tls: tls.crt, tls.key, and our own ca.crt (the webhook's caBundle)
+
+With identity.issuer.scheme kubernetes.io/tls Linkerd reads exactly those three keys of the issuer's
+(pkg/issuercerts/issuercerts.go, FetchExternalIssuerData); of a webhook's it reads tls.crt and tls.key; ca.crt lets
+a rerun render the same caBundle. They bear no linkerd.io/control-plane-ns label: by it
+`linkerd prune` finds leftovers.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from shared.mesh.linkerd.certificates import (
+    AnchorPayload,
+    Issuer,
+    ServingCertificate,
+    UnreadableCertificate,
+    Webhook,
+    certificates_of,
+    check_pair,
+    current_issuer,
+    current_serving_certificate,
+)
+
+ISSUER_SECRET = "linkerd-identity-issuer"  # noqa: S105 - an object's name
+MANAGED_BY = {"app.kubernetes.io/managed-by": "byomesh"}
+_CERTIFICATE, _KEY, _AUTHORITY = "tls.crt", "tls.key", "ca.crt"
+
+
+_Credential = TypeVar("_Credential", Issuer, ServingCertificate)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wished:
+    """The certificates that a cluster should have.
+
+    Attributes:
+        issuer: the cluster's issuer.
+        webhooks: what each webhook serves.
+        to_write: the Secrets that aren't so yet, as JSON; empty on a healthy cluster, and never shown.
+    """
+
+    issuer: Issuer
+    webhooks: Mapping[Webhook, ServingCertificate]
+    to_write: tuple[dict[str, Any], ...] = dataclasses.field(repr=False)
+
+
+def wished(kept: Mapping[str, Mapping[str, Any]], anchor: AnchorPayload, namespace: str, now: dt.datetime) -> Wished:
+    """Decide what the Secrets should hold: what they do hold, as long as that will do.
+
+    A Secret that can't be read, because it is mangled or half there, is replaced like a missing one.
+
+    Args:
+        kept: the Secrets of the control plane's namespace, by name; others are not looked at.
+        anchor: the fleet's trust.
+        namespace: the control plane's namespace.
+        now: the time, with its zone.
+
+    Raises:
+        Permanent: a new issuer is due and the fleet's anchor has expired.
+    """
+    to_write = []
+    had = _readable(kept.get(ISSUER_SECRET), issuer_from_secret)
+    issuer = current_issuer(had, anchor, now)
+    if issuer != had:
+        to_write.append(issuer_secret(issuer, namespace))
+    webhooks = {}
+    for webhook in Webhook:
+        served = _readable(kept.get(webhook_secret_name(webhook)), serving_from_secret)
+        webhooks[webhook] = current_serving_certificate(served, webhook.service, namespace, now)
+        if webhooks[webhook] != served:
+            to_write.append(webhook_secret(webhook, webhooks[webhook], namespace))
+    return Wished(issuer, webhooks, tuple(to_write))
+
+
+def webhook_secret_name(webhook: Webhook) -> str:
+    """The Secret that a webhook's pod mounts (charts/linkerd-control-plane/templates, volumes `tls`, `sp-tls`, …)."""
+    return f"{webhook.service}-k8s-tls"
+
+
+def issuer_secret(issuer: Issuer, namespace: str) -> dict[str, Any]:
+    """The issuer as a Secret in the control plane's namespace."""
+    return _secret(ISSUER_SECRET, namespace, issuer.certificate_pem, issuer.private_key_pem, issuer.trust_anchors)
+
+
+def webhook_secret(webhook: Webhook, serving: ServingCertificate, namespace: str) -> dict[str, Any]:
+    """A webhook's certificate as a Secret in the control plane's namespace."""
+    name = webhook_secret_name(webhook)
+    return _secret(name, namespace, serving.certificate_pem, serving.private_key_pem, serving.ca_bundle)
+
+
+def issuer_from_secret(secret: Mapping[str, Any]) -> Issuer:
+    """Read the issuer back.
+
+    Raises:
+        UnreadableCertificate: a key is missing or no PEM, or the private key isn't the certificate's.
+    """
+    return Issuer(*_parts(secret))
+
+
+def serving_from_secret(secret: Mapping[str, Any]) -> ServingCertificate:
+    """Read a webhook's certificate back; raises as `issuer_from_secret` does."""
+    return ServingCertificate(*_parts(secret))
+
+
+def _readable(secret: Mapping[str, Any] | None, read: Callable[[Mapping[str, Any]], _Credential]) -> _Credential | None:
+    if secret is None:
+        return None
+    try:
+        return read(secret)
+    except UnreadableCertificate:
+        return None
+
+
+def _secret(name: str, namespace: str, certificate: str, key: str, authority: str) -> dict[str, Any]:
+    data = {_CERTIFICATE: certificate, _KEY: key, _AUTHORITY: authority}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(MANAGED_BY)},
+        "type": "kubernetes.io/tls",
+        "data": {entry: base64.b64encode(text.encode()).decode() for entry, text in data.items()},
+    }
+
+
+def _parts(secret: Mapping[str, Any]) -> tuple[str, str, str]:
+    metadata = secret.get("metadata") or {}
+    name = f"the Secret {metadata.get('namespace', '')}/{metadata.get('name', '')}"
+    data = secret.get("data") or {}
+    certificate, key, authority = (_text(data, entry, name) for entry in (_CERTIFICATE, _KEY, _AUTHORITY))
+    check_pair(certificate, key, name)
+    certificates_of(authority, f"{_AUTHORITY} of {name}")
+    return certificate, key, authority
+
+
+def _text(data: Mapping[str, Any], entry: str, name: str) -> str:
+    try:
+        return base64.b64decode(data[entry], validate=True).decode()
+    except KeyError:
+        raise UnreadableCertificate(f"{name} has no {entry}") from None
+    except (binascii.Error, TypeError, ValueError):
+        raise UnreadableCertificate(f"{entry} of {name} is not text in base64") from None

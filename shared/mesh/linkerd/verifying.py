@@ -1,0 +1,83 @@
+"""Linkerd judged and mended: what `linkerd check` asks, and the one repair that needs no Helm."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from shared import gke
+from shared.kube import Kube
+from shared.mesh.hooks import Verification
+from shared.mesh.linkerd import checks, networks, repairs
+from shared.mesh.linkerd.installing import wished_networks
+from shared.mesh.observe import observe
+from shared.mesh.profile import Profile
+from shared.mesh.snapshot import MeshSnapshot
+
+_CONFIG = "linkerd-config"
+_OVERRIDES = "linkerd-config-overrides"
+
+
+def look(
+    kube: Kube, profile: Profile, cluster: gke.Cluster, now: dt.datetime, expected_version: str | None
+) -> Verification:
+    """Observe, judge, and find the network repair; raises Temporary where the API server can't answer."""
+    snapshot = observe(kube, namespace=profile.namespace.name)
+    version = _version(snapshot)
+    report = checks.run(snapshot, now, expected_version=expected_version or version or None)
+    return Verification(
+        report=report,
+        repairs=_network_repairs(kube, profile, cluster, snapshot),
+        version=version,
+    )
+
+
+def _version(snapshot: MeshSnapshot) -> str:
+    config = snapshot.config
+    return str((config.values or {}).get("linkerdVersion", "")) if config is not None else ""
+
+
+def _network_repairs(
+    kube: Kube, profile: Profile, cluster: gke.Cluster, snapshot: MeshSnapshot
+) -> tuple[repairs.Patch, ...]:
+    if snapshot.config is None or snapshot.config.values is None:
+        return ()
+    live = snapshot.config.networks or ""
+    wished = wished_networks(cluster, live, _uncovered(snapshot, cluster, live))
+    held = {live, *(copy.value for deployment in snapshot.deployments for copy in deployment.networks)}
+    if snapshot.overrides is not None:
+        held.add(snapshot.overrides.networks or "")
+    if held == {wished} or (_all_covered(live, wished) and held == {live}):
+        return ()
+    base = f"/api/v1/namespaces/{profile.namespace.name}"
+    config = kube.get(f"{base}/configmaps/{_CONFIG}")
+    if config is None:
+        return ()
+    overrides = kube.get(f"{base}/secrets/{_OVERRIDES}") if snapshot.overrides is not None else None
+    deployments = kube.list_items(f"/apis/apps/v1/namespaces/{profile.namespace.name}/deployments")
+    return repairs.network_patches(
+        config, [one for one in deployments if one["metadata"]["name"] in profile.deployments], overrides, wished
+    )
+
+
+def _uncovered(snapshot: MeshSnapshot, cluster: gke.Cluster, live: str) -> tuple[str, ...]:
+    """Ranges that cover every node, pod and Service of the cluster that `live` leaves out."""
+    try:
+        parsed = networks.parse(live)
+    except networks.NetworksError:
+        parsed = networks.parse(networks.DEFAULT_NETWORKS)
+    node_ranges = [node.pod_cidr for node in snapshot.nodes if node.pod_cidr]
+    addresses = [
+        *node_ranges,
+        *(pod.ip for pod in snapshot.pods.first),
+        *(service.ip for service in snapshot.services.first),
+    ]
+    return networks.missing(parsed, addresses, [*cluster.pod_ranges, *cluster.service_ranges], node_ranges)
+
+
+def _all_covered(live: str, wished: str) -> bool:
+    """Whether `live` already covers all that `wished` names, so that a difference in spelling is left alone."""
+    try:
+        parsed = networks.parse(live)
+    except networks.NetworksError:
+        return False
+    return all(parsed.covers_cidr(member) for member in wished.split(","))

@@ -1,0 +1,57 @@
+"""What a stage hands to delivery: the messages that follow, the status to publish, or when to look again."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from shared.model import ClusterEvent, InstallRequest, MeshStatus, VerifyRequest
+
+Request = ClusterEvent | InstallRequest | VerifyRequest
+"""What a stage works on; a `ClusterEvent` only where the request began with an audit entry."""
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The stage did its part.
+
+    Attributes:
+        status: what to publish, or None where nothing is worth saying.
+        next: requests to publish, each to the topic of its kind.
+    """
+
+    status: MeshStatus | None = None
+    next: tuple[InstallRequest | VerifyRequest, ...] = ()
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """The event asks for nothing: not ours, not the last entry, opted out.
+
+    Attributes:
+        reason: why, in a sentence for the log.
+    """
+
+    reason: str
+
+
+class Later(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing is wrong and nothing can be done yet: the request is acknowledged and published again when due.
+
+    Attributes:
+        delay: seconds until the next look.
+        reason: a constant in CamelCase, such as `OperationRunning`.
+        waits_for: the same for people, such as an operation's name.
+        limit: seconds since the request was first seen after which the cluster is Stuck.
+        since: from when `limit` counts; the request's own first sight where None.
+        status: what is known so far; delivery adds `waits_for`, and phase Stuck past the limit.
+    """
+
+    delay: float
+    reason: str
+    waits_for: str
+    limit: float
+    since: dt.datetime | None = None
+    status: MeshStatus
+
+
+Outcome = Done | Ignored | Later

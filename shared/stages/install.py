@@ -1,0 +1,160 @@
+"""A mesh was asked for: wait for GKE, make sure that its pods may run, and bring the cluster to the plan."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Callable
+
+import msgspec
+
+from shared import gke, kube, telemetry
+from shared.config import Settings
+from shared.errors import Refused
+from shared.helm import Helm
+from shared.mesh import admission, apply, lease
+from shared.mesh.engine import Mesh
+from shared.mesh.plan import Kind, Plan
+from shared.mesh.profile import load_profile
+from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
+from shared.outcome import Done, Later, Outcome
+
+Connect = Callable[[gke.Cluster], kube.Kube]
+HelmFor = Callable[[gke.Cluster], Helm]
+Clock = Callable[[], dt.datetime]
+
+
+def run(
+    request: InstallRequest, *, google: gke.Gke, connect: Connect, helm_for: HelmFor, settings: Settings, clock: Clock
+) -> Outcome:
+    """Install, upgrade or repair a mesh, or find that there is nothing to do; then queue its verification.
+
+    Raises:
+        Temporary: an API can't answer now, or Helm ran out of time.
+        Refused: no way to the control plane, a mesh of others, a chart that the cluster rejects.
+        Permanent: the cluster is gone, the mesh unknown, the chart unusable.
+    """
+    profile = load_profile(request.mesh)
+    status = MeshStatus(
+        cluster=request.cluster,
+        mesh=request.mesh,
+        version=request.version or profile.version,
+        request_id=request.request_id,
+        phase=Phase.INSTALLING,
+        reason="Installing",
+        message=f"{request.mesh} is being installed",
+    )
+    waiting = Waiting(settings, status)
+    if request.operation:
+        operation = google.operation(request.operation, request.cluster)
+        if not operation.done:
+            return waiting.later("OperationRunning", f"operation {operation.name}", settings.operation_step)
+        if operation.error:
+            raise Refused(
+                "OperationFailed",
+                f"GKE ended the operation {operation.name} with: {operation.error}",
+                cluster=str(request.cluster),
+                tried="to allow NET_ADMIN on the cluster",
+                remedy="mend what GKE names, then publish the request again",
+            )
+    cluster = google.get(request.cluster)
+    if cluster.status in gke.UNSETTLED:
+        return waiting.later("ClusterNotSettled", f"the cluster, which is {cluster.status}", settings.operation_step)
+    status = msgspec.structs.replace(status, net_admin=cluster.allow_net_admin if cluster.autopilot else None)
+    waiting = Waiting(settings, status)
+    api = connect(cluster)
+    if profile.needs_net_admin:
+        verdict = admission.net_admin_verdict(api)
+        if verdict is not None:
+            return _denied(cluster, verdict, waiting, settings)
+    helm = helm_for(cluster)
+    mesh = Mesh(profile, cluster, api, helm, settings, clock)
+    with telemetry.stage_timer("plan"):
+        plan = mesh.plan(request.version)
+    if plan.kind is Kind.REFUSE:
+        raise _foreign(plan, cluster)
+    if plan.kind is Kind.NOTHING:
+        return _verify(request, status, mesh, plan)
+    holder = f"install_mesh {request.request_id or 'by hand'} {uuid.uuid4().hex[:8]}"
+    taken = lease.take(api, holder, settings.lease_duration, clock)
+    if isinstance(taken, lease.HeldBy):
+        return waiting.later("LeaseHeld", f"{taken.holder}, who is working on the cluster", settings.lease_step)
+    with taken:
+        # Somebody else may have finished between the first look and the Lease.
+        plan = mesh.plan(request.version)
+        if plan.kind is Kind.REFUSE:
+            raise _foreign(plan, cluster)
+        with telemetry.stage_timer("apply"):
+            apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
+    return _verify(request, status, mesh, plan)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Makes this stage's waits."""
+
+    settings: Settings
+    status: MeshStatus
+
+    def later(self, reason: str, waits_for: str, delay: float) -> Later:
+        """A wait of `delay` seconds for what `waits_for` says."""
+        status = msgspec.structs.replace(
+            self.status, phase=Phase.PENDING, message=f"{self.status.mesh} waits for {waits_for}"
+        )
+        return Later(
+            delay=delay, reason=reason, waits_for=waits_for, limit=self.settings.operation_limit, status=status
+        )
+
+
+def _denied(cluster: gke.Cluster, verdict: admission.Verdict, waiting: Waiting, settings: Settings) -> Outcome:
+    if verdict.not_ready:
+        return waiting.later("ClusterNotReady", f"the cluster to admit pods ({verdict.words})", settings.operation_step)
+    if cluster.allow_net_admin:
+        return waiting.later(
+            "NetAdminPropagating", "Warden to learn that NET_ADMIN is allowed", settings.operation_step
+        )
+    raise Refused(
+        "NetAdminNotAllowed",
+        f"the cluster rejects pods with NET_ADMIN: {verdict.words}",
+        cluster=str(cluster.ref),
+        tried="a server-side dry run of a pod that asks for NET_ADMIN",
+        remedy=(
+            f"gcloud container clusters update {cluster.ref.name} --project {cluster.ref.project} "
+            f"--location {cluster.ref.location} --workload-policies=allow-net-admin, then publish the request again"
+        ),
+    )
+
+
+def _foreign(plan: Plan, cluster: gke.Cluster) -> Refused:
+    return Refused(
+        "ForeignMesh",
+        plan.reason,
+        cluster=str(cluster.ref),
+        remedy="uninstall that mesh, or label its namespace app.kubernetes.io/managed-by=byomesh to hand it over",
+    )
+
+
+def _verify(request: InstallRequest, status: MeshStatus, mesh: Mesh, plan: Plan) -> Done:
+    releases = tuple(
+        Release(release.name, f"{release.chart.name}-{release.chart.version}", release.chart.digest, 0)
+        for release in mesh.desired.releases
+    )
+    left_alone = "; ".join(
+        f"{drift.object} at {path}, held by {manager}" for drift in plan.left_alone for manager, path in drift.owners
+    )
+    verify = VerifyRequest(
+        cluster=request.cluster,
+        mesh=request.mesh,
+        version=mesh.version,
+        reason=request.reason,
+        request_id=request.request_id,
+        attempt=request.attempt,
+        actor=request.actor,
+        release=releases,
+    )
+    if plan.kind is Kind.NOTHING and request.reason is Reason.REPAIR and not left_alone:
+        return Done(next=(verify,))
+    message = f"{plan.kind}: {plan.reason}" + (f"; left alone: {left_alone}" if left_alone else "")
+    told = msgspec.structs.replace(
+        status, phase=Phase.VERIFYING, reason="Verifying", version=mesh.version, message=message
+    )
+    return Done(status=told, next=(verify,))

@@ -1,0 +1,145 @@
+"""A mesh was installed or is to be looked at: judge it, mend what may be mended here, and say how it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from shared import gke, kube, telemetry
+from shared.config import Settings
+from shared.mesh import apply, readiness, record
+from shared.mesh.hooks import verify_hooks
+from shared.mesh.profile import Profile, load_profile
+from shared.model import CheckSummary, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
+from shared.outcome import Done, Later, Outcome
+
+Connect = Callable[[gke.Cluster], kube.Kube]
+Clock = Callable[[], dt.datetime]
+_POLL = 0.1
+"""Seconds between two looks at the Deployments while one verification waits for them."""
+CLUSTER_NETWORKS = "clusterNetworks"
+
+
+def run(request: VerifyRequest, *, google: gke.Gke, connect: Connect, settings: Settings, clock: Clock) -> Outcome:
+    """Wait a moment for readiness, check, repair clusterNetworks, look again, and report.
+
+    Raises:
+        Temporary: an API can't answer now.
+        Refused: no way to the control plane.
+        Permanent: the cluster is gone or the mesh unknown.
+    """
+    profile = load_profile(request.mesh)
+    cluster = google.get(request.cluster)
+    status = MeshStatus(
+        cluster=request.cluster,
+        mesh=request.mesh,
+        version=request.version or "",
+        request_id=request.request_id,
+        phase=Phase.VERIFYING,
+        reason="Verifying",
+        message=f"{request.mesh} is being checked",
+        net_admin=cluster.allow_net_admin if cluster.autopilot else None,
+    )
+    if cluster.status in gke.UNSETTLED:
+        return _later(status, "ClusterNotSettled", f"the cluster, which is {cluster.status}", settings)
+    api = connect(cluster)
+    with telemetry.stage_timer("readiness"):
+        waits_for = wait_until_ready(api, profile, settings.readiness_poll)
+    hooks = verify_hooks(profile)
+    with telemetry.stage_timer("checks"):
+        seen = hooks.look(api, profile, cluster, clock(), request.version)
+    repaired: tuple[str, ...] = ()
+    if seen.repairs and request.attempt < settings.repair_attempts:
+        telemetry.warning(
+            "checks failed; repairing", failing="; ".join(one.error for one in CheckSummary.of(seen.report).failing)
+        )
+        with telemetry.stage_timer("repair"):
+            apply.patch(api, seen.repairs)
+            seen = hooks.look(api, profile, cluster, clock(), request.version)
+        repaired = (CLUSTER_NETWORKS,)
+    status = msgspec.structs.replace(
+        status, version=request.version or seen.version, checks=CheckSummary.of(seen.report), repaired=repaired
+    )
+    if waits_for and not repaired:
+        return _later(status, "PodsNotReady", _with_reason(waits_for, readiness.why(api, profile)), settings)
+    outcome = conclude(request, status, profile, settings)
+    if outcome.status is not None:
+        record.write(api, outcome.status)
+    return outcome
+
+
+def wait_until_ready(
+    api: kube.Kube,
+    profile: Profile,
+    seconds: float,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """Look at the mesh's Deployments until they are ready, for `seconds` at most; what isn't ready then, or "".
+
+    A mesh that isn't there at all has nothing to wait for: the checks say so.
+    """
+    if api.get(profile.marker) is None:
+        return ""
+    end = monotonic() + seconds
+    while (waits_for := readiness.look(api, profile)) and monotonic() < end:
+        sleep(_POLL)
+    return waits_for
+
+
+def _with_reason(waits_for: str, why: str) -> str:
+    return f"{waits_for}: {why}" if why else waits_for
+
+
+def _later(status: MeshStatus, reason: str, waits_for: str, settings: Settings) -> Later:
+    return Later(
+        delay=settings.readiness_step,
+        reason=reason,
+        waits_for=waits_for,
+        limit=settings.readiness_limit,
+        status=msgspec.structs.replace(status, message=f"{status.mesh} waits for {waits_for}"),
+    )
+
+
+def conclude(request: VerifyRequest, status: MeshStatus, profile: Profile, settings: Settings) -> Done:
+    """What to say and what to queue after the last look; pure."""
+    failing = status.checks.failing
+    again = request.attempt < settings.repair_attempts
+    repair = InstallRequest(
+        cluster=request.cluster,
+        mesh=request.mesh,
+        version=request.version,
+        reason=Reason.REPAIR,
+        request_id=request.request_id,
+        attempt=request.attempt + 1,
+        actor=request.actor,
+    )
+    if failing:
+        first = failing[0]
+        words = f"{len(failing)} of the checks failed, the first: {first.description}: {first.error}"
+        if again:
+            told = _phase(status, Phase.DEGRADED, "ChecksFailed", f"{words}; a repair is queued")
+            return Done(status=told, next=(repair,))
+        told = _phase(
+            status,
+            Phase.FAILED,
+            "RepairsDidNotHelp",
+            f"{words}; {request.attempt} repairs didn't help: mend it by hand, then publish the request again",
+        )
+        return Done(status=told)
+    following = (repair,) if status.repaired else ()
+    if status.net_admin is False and profile.needs_net_admin:
+        told = _phase(
+            status, Phase.DEGRADED, "NetAdminOff", "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
+        )
+        return Done(status=told, next=following)
+    ready = f"{status.mesh} {status.version} works: {status.checks.passed} checks passed, {status.checks.warned} warned"
+    return Done(status=_phase(status, Phase.READY, "ChecksPassed", ready), next=following)
+
+
+def _phase(status: MeshStatus, phase: Phase, reason: str, message: str) -> MeshStatus:
+    return msgspec.structs.replace(status, phase=phase, reason=reason, message=message)
