@@ -1,0 +1,53 @@
+"""`byomesh demo`: the main job shown on a local cloud of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+
+from byomesh.cli.output import err, out, table, told
+from byomesh.local.build_display import build_with_display
+from byomesh.local.client import start, stop
+from byomesh.local.home import VARIABLE, Home
+
+
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the local cloud up, to look around in it.")] = False,
+) -> None:
+    """Show the main job: a cluster is created, and gets its mesh without a hand on it; a fault is found and mended.
+
+    Exit status 0 only if every scene was observed.
+    """
+    # Here, because they load Google's and Kubernetes' clients, which `byomesh --help` has no need of.
+    from byomesh.demo.charts import choose  # noqa: PLC0415
+    from byomesh.demo.story import PROJECT, Story  # noqa: PLC0415
+    from byomesh.demo.timeline import Timeline  # noqa: PLC0415
+
+    home = Home(Home.default().folder / "demo")
+    with told():
+        stop(home)
+        build_with_display(err)
+        charts = choose()
+        out.print(f"[bold]What is installed:[/bold] {charts.words}")
+        arguments = ["--project", PROJECT, "--pace", "10", "--charts", charts.folder]
+        try:
+            with err.status("starting the local cloud") as status:
+                client = start(home, arguments, lambda step: status.update(f"starting the local cloud: {step}"))
+            with Timeline(client, out) as timeline:
+                story = Story(client, timeline)
+                observed = story.play()
+                seconds = timeline.seconds
+        finally:
+            if not keep:
+                stop(home)
+    seen = table("", "SCENE", "WHAT WAS SEEN", "SECONDS", title=f"\n{PROJECT}: {seconds:.0f} s")
+    for scene in story.scenes:
+        mark = "[green]✔[/green]" if scene.observed else "[red]✘[/red]"
+        seen.add_row(mark, scene.title, scene.seen.replace("[", r"\["), f"{scene.seconds:.1f}")
+    out.print(seen)
+    if keep:
+        out.print(f"look around with: {VARIABLE}={os.path.relpath(home.folder)} byomesh local status")
+    if not observed:
+        raise typer.Exit(1)

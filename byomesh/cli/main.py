@@ -1,0 +1,33 @@
+"""The `byomesh` command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from byomesh.cli import demo, local
+
+
+app = typer.Typer(
+    name="byomesh",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="The service mesh of your choice on every new GKE cluster, with nobody touching it.",
+)
+app.add_typer(local.app, name="local")
+app.command("demo")(demo.demo)
+
+
+@app.callback()
+def _root() -> None:
+    """Keep `byomesh COMMAND` a group, however few commands there are."""
+
+
+def main() -> None:
+    """Run the command; what is expected to go wrong ends in a sentence and a status, never in a traceback."""
+    try:
+        app()
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(130)

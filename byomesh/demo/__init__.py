@@ -1,0 +1,1 @@
+"""The main job shown on the local cloud: what `make demo` runs."""

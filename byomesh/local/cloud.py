@@ -1,0 +1,252 @@
+"""One local cloud: every part started in order, wired to the others, and stopped again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from aiohttp import web
+from google.cloud import secretmanager_v1
+
+from byomesh.local import functions, rpc, secret_manager
+from byomesh.local.authority import Authority, Issued
+from byomesh.local.build import Binaries
+from byomesh.local.clusters import Clusters
+from byomesh.local.courier import Courier
+from byomesh.local.environment import Surroundings
+from byomesh.local.eventarc import Eventarc, Trigger
+from byomesh.local.gke.manager import Gke
+from byomesh.local.gke.server import handler as gke_handler
+from byomesh.local.home import Home
+from byomesh.local.identity import Identity
+from byomesh.local.journal import Journal
+from byomesh.local.pace import Pace
+from byomesh.local.pubsub.backoff import DeadLetterPolicy, RetryPolicy
+from byomesh.local.pubsub.push import PushSubscription
+from byomesh.local.pubsub.rest import publish_routes
+from byomesh.local.pubsub.service import PubSub, serving
+from byomesh.local.statuses import Statuses
+from byomesh.local.tasks.service import CloudTasks
+from byomesh.local.warden import Warden
+
+_log = logging.getLogger(__name__)
+
+PUSHES = {"cluster-events": "enable_net_admin", "mesh-install": "install_mesh", "mesh-verify": "verify_mesh"}
+"""Which topic is pushed to which function."""
+_METHODS = tuple(f"google.container.{version}.ClusterManager.CreateCluster" for version in ("v1", "v1beta1"))
+_MAX_ATTEMPTS = 5
+Progress = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a local cloud is set up.
+
+    Attributes:
+        project: project of the automation, and of clusters that name none.
+        pace: divides every delay of Google's services.
+        pod_seconds: how long a pod takes from its node to readiness.
+        charts: folder of charts; "" means the mesh's own repository.
+        settings: environment variables of the functions that replace the local cloud's own.
+    """
+
+    project: str = "demo-project"
+    pace: Pace = dataclasses.field(default_factory=lambda: Pace(10.0))
+    pod_seconds: float = 0.0
+    charts: str = ""
+    settings: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LocalCloud:
+    """A local cloud that is up; made by `running`."""
+
+    home: Home
+    options: Options
+    surroundings: Surroundings
+    journal: Journal
+    pubsub: PubSub
+    eventarc: Eventarc
+    tasks: CloudTasks
+    gke: Gke
+    clusters: Clusters
+    faults: rpc.Faults
+    statuses: Statuses
+    functions: dict[str, functions.Function]
+
+    async def restart(self, name: str) -> int:
+        """Start a function anew on its old address, whether or not it still runs; returns its new process id."""
+        old = self.functions[name]
+        await old.process.stop()
+        self.functions[name] = _start_function(self.surroundings, self.home, name, int(old.url.rpartition(":")[2]))
+        await functions.wait_until_listening(self.functions[name])
+        return self.functions[name].process.pid
+
+
+@contextlib.asynccontextmanager
+async def running(home: Home, options: Options, binaries: Binaries, say: Progress) -> AsyncIterator[LocalCloud]:
+    """Start a local cloud, yield it, and stop every process of it in the end.
+
+    Raises:
+        ProcessError: a part ended or wasn't ready in time; with the last lines of its log.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        home.logs.mkdir(parents=True, exist_ok=True)
+        home.keys.mkdir(parents=True, exist_ok=True)
+        home.journal.unlink(missing_ok=True)
+        authority = Authority.create("byomesh local cloud")
+        (home.keys / "ca.pem").write_bytes(authority.pem)
+        identity = Identity(token_uri="", project=options.project)
+        journal = stack.enter_context(Journal(home.journal))
+        courier = await stack.enter_async_context(Courier(journal))
+        say("Pub/Sub")
+        address = await stack.enter_async_context(serving(binaries.pubsub, logs=home.logs))
+        pubsub = await stack.enter_async_context(PubSub(address, courier=courier, pace=options.pace))
+        rest = await _serve_http(stack, [*identity.routes(), *publish_routes(pubsub, _bearer(identity))])
+        identity.token_uri = f"{rest}/token"
+        tasks = await stack.enter_async_context(CloudTasks(courier=courier, pace=options.pace, mint=identity.issue))
+        guard = Warden()
+        clusters = Clusters(
+            home=home, binaries=binaries, authority=authority, guard=guard, pod_seconds=options.pod_seconds
+        )
+        stack.push_async_callback(clusters.close)
+        issued = authority.server(["127.0.0.1", "localhost"])
+        clusters.webhooks = await _serve_https(stack, issued, home, [*identity.routes(), *guard.routes()])
+        ports = {name: functions.free_port() for name in functions.NAMES}
+        eventarc = await stack.enter_async_context(
+            Eventarc(_triggers(ports["enable_net_admin"]), courier=courier, pace=options.pace)
+        )
+
+        async def emit(entry: dict[str, Any]) -> None:
+            eventarc.write(entry)
+
+        gke = Gke(backend=clusters, emit=emit, pace=options.pace)
+        stack.push_async_callback(gke.close)
+        faults = rpc.Faults()
+        secrets = secret_manager.SecretManager()
+        handlers = [
+            gke_handler(gke, caller=identity.caller, faults=faults),
+            secret_manager.handler(secrets, caller=identity.caller, faults=faults),
+            tasks.service(caller=identity.caller, faults=faults),
+        ]
+        say("GKE, Cloud Tasks and Secret Manager")
+        port = await _serve_grpc(stack, issued, handlers)
+        surroundings = Surroundings(
+            project=options.project,
+            apis=f"127.0.0.1:{port}",
+            pubsub=address,
+            rest=rest,
+            authority=home.keys / "ca.pem",
+            keys=home.keys,
+            helm=binaries.helm,
+            charts=options.charts,
+            extra=options.settings,
+        )
+        surroundings.write_keys(identity)
+        _prepare(secrets, surroundings)
+        tasks.create_queue(surroundings.queue)
+        statuses = await _make_topics(stack, pubsub, surroundings, ports)
+        say("the functions")
+        started = {name: _start_function(surroundings, home, name, ports[name]) for name in functions.NAMES}
+        stack.push_async_callback(functions.stop, started)
+        await asyncio.gather(*(functions.wait_until_listening(function) for function in started.values()))
+        yield LocalCloud(
+            home=home,
+            options=options,
+            surroundings=surroundings,
+            journal=journal,
+            pubsub=pubsub,
+            eventarc=eventarc,
+            tasks=tasks,
+            gke=gke,
+            clusters=clusters,
+            faults=faults,
+            statuses=statuses,
+            functions=started,
+        )
+
+
+def _bearer(identity: Identity) -> Callable[[str], str | None]:
+    return lambda header: identity.bearer(header.partition(" ")[2])
+
+
+def _triggers(port: int) -> list[Trigger]:
+    return [
+        Trigger("container.googleapis.com", method, "enable_net_admin", f"http://127.0.0.1:{port}/")
+        for method in _METHODS
+    ]
+
+
+def _start_function(surroundings: Surroundings, home: Home, name: str, port: int) -> functions.Function:
+    folder = home.folder / "functions" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return functions.start(name, surroundings.of(name, folder), home.logs, port)
+
+
+def _prepare(secrets: secret_manager.SecretManager, surroundings: Surroundings) -> None:
+    parent, _, name = surroundings.secret.rpartition("/secrets/")
+    secrets.create(
+        secretmanager_v1.CreateSecretRequest(
+            parent=parent,
+            secret_id=name,
+            secret=secretmanager_v1.Secret(replication={"automatic": {}}),
+        )
+    )
+
+
+async def _make_topics(
+    stack: contextlib.AsyncExitStack, pubsub: PubSub, surroundings: Surroundings, ports: dict[str, int]
+) -> Statuses:
+    statuses = Statuses()
+    stack.push_async_callback(statuses.close)
+    await pubsub.create_topic(surroundings.topic("mesh-status"))
+    statuses.follow(await pubsub.subscribe(surroundings.topic("mesh-status")))
+    for topic, function in PUSHES.items():
+        full, dead = surroundings.topic(topic), surroundings.topic(f"{topic}-dead-letter")
+        await pubsub.create_topic(dead)
+        await pubsub.create_topic(full)
+        await pubsub.create_subscription(
+            PushSubscription(
+                name=f"projects/{surroundings.project}/subscriptions/{topic}",
+                topic=full,
+                endpoint=f"http://127.0.0.1:{ports[function]}/{full}",
+                target=function,
+                retry=RetryPolicy(minimum=10.0, maximum=600.0),
+                dead_letter=DeadLetterPolicy(dead, _MAX_ATTEMPTS),
+            )
+        )
+    return statuses
+
+
+async def _serve_http(stack: contextlib.AsyncExitStack, routes: list[web.RouteDef]) -> str:
+    return f"http://127.0.0.1:{await serve(stack, routes)}"
+
+
+async def _serve_https(stack: contextlib.AsyncExitStack, issued: Issued, home: Home, routes: list[web.RouteDef]) -> str:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*issued.save(home.keys, "server"))
+    return f"https://127.0.0.1:{await serve(stack, routes, context)}"
+
+
+async def serve(stack: contextlib.AsyncExitStack, routes: list[web.RouteDef], tls: ssl.SSLContext | None = None) -> int:
+    """Serve routes on a free loopback port until the stack unwinds, over TLS where a context is given."""
+    app = web.Application(client_max_size=64 * 1024 * 1024)
+    app.add_routes(routes)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
+    await site.start()
+    port: int = runner.addresses[0][1]
+    return port
+
+
+async def _serve_grpc(stack: contextlib.AsyncExitStack, issued: Issued, handlers: list[rpc.Handler]) -> int:
+    server, port = await rpc.serve(handlers, certificate_pem=issued.certificate, key_pem=issued.key)
+    stack.push_async_callback(server.stop, 0.5)
+    return port

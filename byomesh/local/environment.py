@@ -1,0 +1,94 @@
+"""What the functions are told of their surroundings: the same settings that Terraform gives them, with local values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from byomesh.local.authority import write_private
+from byomesh.local.identity import Identity
+
+LOCATION = "europe-west1"
+ROLES = {"enable_net_admin": "none", "install_mesh": "cluster-admin", "verify_mesh": "cluster-viewer-and-patcher"}
+"""What each function's account may do inside clusters, by function."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Addresses and names of one local cloud.
+
+    Attributes:
+        project: the project of topics, queue and secret.
+        apis: host:port of the gRPC APIs (GKE, Cloud Tasks, Secret Manager), all on one port.
+        pubsub: host:port of Google's Pub/Sub test server.
+        rest: http://host:port of Pub/Sub's REST API.
+        authority: file of the certificate that vouches for `apis`.
+        keys: folder for the accounts' keys.
+        helm: the Helm program.
+        charts: folder of charts, or "".
+        extra: settings that replace these.
+    """
+
+    project: str
+    apis: str
+    pubsub: str
+    rest: str
+    authority: Path
+    keys: Path
+    helm: Path
+    charts: str
+    extra: dict[str, str]
+
+    @property
+    def queue(self) -> str:
+        """Full name of the queue that waits."""
+        return f"projects/{self.project}/locations/{LOCATION}/queues/mesh-waits"
+
+    @property
+    def secret(self) -> str:
+        """Full name of the trust anchor's secret."""
+        return f"projects/{self.project}/secrets/mesh-trust-anchor"
+
+    def topic(self, name: str) -> str:
+        """Full name of a topic."""
+        return f"projects/{self.project}/topics/{name}"
+
+    def account(self, name: str) -> str:
+        """E-mail of a service account."""
+        return f"{name.replace('_', '-')}@{self.project}.iam.gserviceaccount.com"
+
+    def of(self, function: str, folder: Path) -> dict[str, str]:
+        """A function's whole environment; `folder` is its home and its place for temporary files."""
+        return {
+            "HOME": str(folder),
+            "TMPDIR": str(folder),
+            "GOOGLE_CLOUD_PROJECT": self.project,
+            "GOOGLE_APPLICATION_CREDENTIALS": str(self.key_file(function)),
+            "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH": str(self.authority),
+            "PUBSUB_EMULATOR_HOST": self.pubsub,
+            "BYOMESH_GKE_ENDPOINT": self.apis,
+            "BYOMESH_TASKS_ENDPOINT": self.apis,
+            "BYOMESH_SECRET_MANAGER_ENDPOINT": self.apis,
+            "BYOMESH_PUBSUB_REST_ENDPOINT": self.rest,
+            "BYOMESH_QUEUE": self.queue,
+            "BYOMESH_TASKS_SERVICE_ACCOUNT": self.account("mesh-waits"),
+            "BYOMESH_TRUST_ANCHOR_SECRET": self.secret,
+            "BYOMESH_HELM": str(self.helm),
+            # A machine of two cores runs three clusters and Helm in far less; a killed worker's Lease ends soon.
+            "BYOMESH_HELM_TIMEOUT": "60",
+            "BYOMESH_LEASE_DURATION": "75",
+            **({"BYOMESH_CHARTS": self.charts} if self.charts else {}),
+            **self.extra,
+        }
+
+    def key_file(self, function: str) -> Path:
+        """Where a function's account key lies."""
+        return self.keys / f"{function}.json"
+
+    def write_keys(self, identity: Identity) -> None:
+        """Make every account and write the functions' keys, readable by their owner only."""
+        for function, role in ROLES.items():
+            key = identity.add(self.account(function), role)
+            write_private(self.key_file(function), json.dumps(key).encode())
+        identity.add(self.account("mesh-waits"), "none")

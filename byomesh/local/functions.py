@@ -1,0 +1,79 @@
+"""The functions as the platform runs them: functions-framework, a process each, told everything by its environment."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from byomesh.local.processes import Process, stop_all
+
+SOURCES = Path(__file__).resolve().parents[2] / "functions"
+NAMES = ("enable_net_admin", "install_mesh", "verify_mesh")
+_READY_SECONDS = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Function:
+    """One running function.
+
+    Attributes:
+        name: its entry point.
+        url: where functions-framework listens.
+        process: the process.
+    """
+
+    name: str
+    url: str
+    process: Process
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start(name: str, environment: Mapping[str, str], logs: Path, port: int) -> Function:
+    """Start `functions-framework --target NAME` on a loopback port; returns before it listens."""
+    arguments = [
+        *(sys.executable, "-m", "functions_framework", "--source", str(SOURCES / f"{name}.py")),
+        *("--target", name, "--signature-type", "cloudevent", "--host", "127.0.0.1", "--port", str(port)),
+    ]
+    # PYTHON… and COVERAGE… tell an interpreter how to run, not a function where.
+    inherited = {
+        key: value for key, value in os.environ.items() if key.startswith(("PYTHON", "COVERAGE", "LANG", "LC_"))
+    }
+    process = Process.start(name, arguments, logs=logs, environment={**inherited, **environment})
+    return Function(name, f"http://127.0.0.1:{port}", process)
+
+
+async def wait_until_listening(function: Function) -> None:
+    """Wait until a function accepts connections.
+
+    Raises:
+        ProcessError: it ended, or wasn't there within a minute; with the last lines of its log.
+    """
+    port = int(function.url.rpartition(":")[2])
+
+    async def listening() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    await function.process.wait_until(listening, seconds=_READY_SECONDS)
+
+
+async def stop(functions: Mapping[str, Function]) -> None:
+    """Stop all of them, gently."""
+    await stop_all(function.process for function in functions.values())
