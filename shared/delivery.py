@@ -55,7 +55,7 @@ class Deliver(Generic[_R]):
 
         @functools.wraps(act)
         def handle(event: CloudEvent) -> None:
-            with telemetry.continue_trace(events.attributes(event).get("traceparent")):
+            with telemetry.continue_trace(events.trace(event)):
                 self._handle(event, act)
 
         return handle

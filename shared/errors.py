@@ -11,7 +11,7 @@ Waiting is none of these: it is an outcome (`shared.outcome.Later`).
 from __future__ import annotations
 
 MAX_TEXT = 2_000
-"""Characters of another system's words that an error keeps: enough for Warden's longest denial, too few for a payload."""
+"""Characters of another system's words that an error keeps: enough for Warden's longest denial, not for a payload."""
 
 
 def shorten(text: str, limit: int = MAX_TEXT) -> str:

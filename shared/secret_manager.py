@@ -65,7 +65,8 @@ class Secrets:
         try:
             request = {"parent": secret, "filter": "state:ENABLED"}
             listed = self._client.list_secret_versions(request=request, timeout=_TIMEOUT)
-            names = sorted((version.name for version in listed), key=_number)
+            # The answer's names have the project's number; ours keep its id.
+            names = [f"{secret}/versions/{number}" for number in sorted(_number(version.name) for version in listed)]
         except (exceptions.GoogleAPIError, GoogleAuthError) as error:
             raise _translate(error, secret, "to list its versions", "secretmanager.versions.list") from error
         return next((found for name in names if (found := self._access(name)) is not None), None)

@@ -6,11 +6,16 @@ import os
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from byomesh.cli.output import err, out, table, told
 from byomesh.local.build_display import build_with_display
 from byomesh.local.client import start, stop
 from byomesh.local.home import VARIABLE, Home
+from shared.errors import shorten
+
+_SHOWN = 240
+"""Characters of what a scene saw in the table; the timeline above has all of it."""
 
 
 def demo(
@@ -45,7 +50,7 @@ def demo(
     seen = table("", "SCENE", "WHAT WAS SEEN", "SECONDS", title=f"\n{PROJECT}: {seconds:.0f} s")
     for scene in story.scenes:
         mark = "[green]✔[/green]" if scene.observed else "[red]✘[/red]"
-        seen.add_row(mark, scene.title, scene.seen.replace("[", r"\["), f"{scene.seconds:.1f}")
+        seen.add_row(mark, scene.title, escape(shorten(scene.seen, _SHOWN)), f"{scene.seconds:.1f}")
     out.print(seen)
     if keep:
         out.print(f"look around with: {VARIABLE}={os.path.relpath(home.folder)} byomesh local status")

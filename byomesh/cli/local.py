@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from byomesh.cli.output import Format, Output, err, fail, out, phase, print_json, table, told
-
+from byomesh.cli import deliveries
+from byomesh.cli.output import Format, Output, err, escape, fail, out, phase, print_json, split_pairs, table, told
 from byomesh.local.build_display import build_with_display
 from byomesh.local.client import Client, start, stop
 from byomesh.local.home import Home
@@ -20,6 +20,13 @@ app = typer.Typer(
     no_args_is_help=True,
     help="GKE, Eventarc, Pub/Sub, Cloud Tasks and Secret Manager on this machine, with real clusters behind them.",
 )
+
+app.command()(deliveries.statuses)
+app.command()(deliveries.events)
+app.command()(deliveries.publish)
+app.command()(deliveries.troubles)
+app.command("deny-net-admin")(deliveries.deny_net_admin)
+app.command()(deliveries.restart)
 
 Name = Annotated[str, typer.Argument(help="The cluster: its name, or its full resource name.", metavar="NAME")]
 _WAIT_STEP = 5.0
@@ -47,9 +54,7 @@ def up(
 ) -> None:
     """Start the local cloud in the background; builds its programs first where this machine hasn't any yet."""
     home = Home.default()
-    for pair in setting or []:
-        if "=" not in pair:
-            fail(f"--setting {pair}: write NAME=VALUE", 2)
+    settings = split_pairs("--setting", setting)
     if home.contact() is not None:
         out.print("the local cloud is already up; see: byomesh local status")
         return
@@ -58,7 +63,7 @@ def up(
         build_with_display(err)
         arguments = ["--project", project, "--pace", str(pace), "--pod-seconds", str(pod_seconds)]
         arguments += ["--charts", str(Path(charts).absolute()) if charts else ""]
-        arguments += [part for pair in setting or [] for part in ("--setting", pair)]
+        arguments += [part for pair in settings.items() for part in ("--setting", "=".join(pair))]
         with err.status("starting") as status:
             start(home, arguments, lambda step: status.update(f"starting: {step}"))
     out.print(f"the local cloud is up ({time.monotonic() - began:.1f} s); next: byomesh local create-cluster NAME")
@@ -91,7 +96,7 @@ def status(output: Output = Format.TABLE) -> None:
             "Autopilot" if one["autopilot"] else "Standard",
             "allowed" if one["net_admin"] else "denied",
             phase(mesh.get("phase", "-")),
-            mesh.get("message", "nothing yet"),
+            escape(mesh.get("message", "nothing yet")),
         )
     out.print(clusters)
     running = table("FUNCTION", "PROCESS", "ADDRESS")
@@ -116,19 +121,13 @@ def create_cluster(
     output: Output = Format.TABLE,
 ) -> None:
     """Create a GKE cluster and return at once; what follows needs no hand: byomesh local wait NAME --for ready."""
-    labels = {}
-    for pair in label or []:
-        key, separator, value = pair.partition("=")
-        if not separator:
-            fail(f"--label {pair}: write KEY=VALUE", 2)
-        labels[key] = value
     body = {
         "name": name,
         "project": project,
         "location": location,
         "autopilot": autopilot,
         "allow_net_admin": allow_net_admin,
-        "labels": labels,
+        "labels": split_pairs("--label", label),
         "pods_cidr": pods_cidr,
         "services_cidr": services_cidr,
         "operation_seconds": operation_seconds,
@@ -188,7 +187,7 @@ def wait(
     if output is Format.JSON:
         print_json(newest)
     elif newest:
-        out.print(f"{phase(newest['phase'])} {name}: {newest['message']}")
+        out.print(f"{phase(newest['phase'])} {name}: {escape(newest['message'])}")
     reached = (newest or {}).get("phase", "")
     if reached not in ("Ready", "Refused", "Failed", "Stuck"):
         fail(f"{name} was not ready within {timeout:g} s; it is {reached or 'not heard of'}", 2)
@@ -208,74 +207,4 @@ def _await_end(client: Client, name: str, timeout: float) -> dict[str, Any] | No
             if left <= 0:
                 return newest
             if newest:
-                shown_status.update(f"{name} is {newest['phase']}: {newest['message']}")
-
-
-@app.command()
-def events(
-    cluster: Annotated[str, typer.Option(help="Only what concerns this cluster.")] = "",
-    function: Annotated[str, typer.Option(help="Only what went to this function.")] = "",
-    dead_letters: Annotated[bool, typer.Option("--dead-letters", help="Show what was given up instead.")] = False,
-    output: Output = Format.TABLE,
-) -> None:
-    """Show what was delivered, to whom, how often, and what the answer was."""
-    query = {key: value for key, value in (("cluster", cluster), ("function", function)) if value}
-    with told():
-        client = _client()
-        if dead_letters:
-            answer = client.call("GET", "/dead-letters")
-        else:
-            answer = client.call("GET", "/events", query=query)
-    if output is Format.JSON:
-        print_json(answer["dead_letters" if dead_letters else "events"])
-        return
-    if dead_letters:
-        given_up = table("SUBSCRIPTION", "ATTEMPTS", "DATA")
-        for one in answer["dead_letters"]:
-            given_up.add_row(one["subscription"] or "-", str(one["attempts"] or "-"), one["data"][:200])
-        out.print(given_up)
-        return
-    delivered = table("TIME", "BY", "TO", "TRY", "ANSWER", "TOOK", "WHAT")
-    for one in answer["events"]:
-        answered = f"[green]{one['status']}[/green]" if one["error"] is None else f"[red]{one['status'] or '-'}[/red]"
-        delivered.add_row(
-            one["time"][11:23],
-            one["kind"],
-            one["target"],
-            str(one["attempt"]),
-            answered,
-            f"{one['seconds']:.2f} s",
-            one["line"] + (f"\n{one['error']}" if one["error"] else ""),
-        )
-    out.print(delivered)
-
-
-@app.command()
-def publish(
-    topic: Annotated[str, typer.Argument(help="mesh-install, mesh-verify or cluster-events.")],
-    message: Annotated[str, typer.Option("--message", "-m", help="The message's data, such as a rerun request.")],
-) -> None:
-    """Publish a message as `gcloud pubsub topics publish TOPIC --message …` would."""
-    with told():
-        answer = _client().call("POST", "/publish", {"topic": topic, "data": message})
-    out.print(f"published as {answer['message_id']}")
-
-
-@app.command()
-def troubles(
-    duplicate: Annotated[int, typer.Option(min=0, help="Deliver each audit entry so many times more.")] = 0,
-    delay: Annotated[float, typer.Option(min=0, help="Seconds that each entry is late.")] = 0.0,
-    reorder: Annotated[float, typer.Option(min=0, help="Seconds in which entries are gathered and shuffled.")] = 0.0,
-) -> None:
-    """Set what happens to audit entries on their way; without options, nothing does again."""
-    with told():
-        _client().call("POST", "/troubles", {"duplicate": duplicate, "delay": delay, "reorder": reorder})
-    out.print(f"entries: {duplicate} duplicates each, {delay:g} s late, shuffled within {reorder:g} s")
-
-
-@app.command()
-def restart(function: Annotated[str, typer.Argument(help="enable_net_admin, install_mesh or verify_mesh.")]) -> None:
-    """Start a function's process anew, as the platform does after a crash."""
-    with told():
-        answer = _client().call("POST", "/restart", {"function": function}, seconds=90)
-    out.print(f"{function} is process {answer['pid']}")
+                shown_status.update(f"{name} is {newest['phase']}: {escape(newest['message'])}")

@@ -8,7 +8,6 @@ import typer
 
 from byomesh.cli import demo, local
 
-
 app = typer.Typer(
     name="byomesh",
     no_args_is_help=True,

@@ -11,12 +11,29 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from byomesh.local.client import LocalCloudError
 from byomesh.local.processes import ProcessError
 from byomesh.local.toolchain import BuildError
 from shared.errors import ByomeshError
+
+__all__ = [
+    "ERRORS",
+    "PHASES",
+    "Format",
+    "Output",
+    "err",
+    "escape",
+    "fail",
+    "out",
+    "phase",
+    "print_json",
+    "split_pairs",
+    "table",
+    "told",
+]
 
 ERRORS = (LocalCloudError, ProcessError, BuildError, ByomeshError)
 """What may go wrong without being a fault of this program."""
@@ -52,8 +69,16 @@ def phase(name: str) -> str:
 
 def fail(message: str, status: int = 1) -> NoReturn:
     """End the command with a sentence on standard error."""
-    err.print(f"[red]error:[/red] {message}", markup=True)
+    err.print(f"[red]error:[/red] {escape(message)}")
     raise typer.Exit(status)
+
+
+def split_pairs(option: str, pairs: list[str] | None) -> dict[str, str]:
+    """The KEY=VALUE pairs of an option that may be given several times; ends the command where one is none."""
+    for pair in pairs or []:
+        if "=" not in pair:
+            fail(f"{option} {pair}: write KEY=VALUE", 2)
+    return dict(pair.split("=", 1) for pair in pairs or [])
 
 
 @contextlib.contextmanager
@@ -62,9 +87,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except ERRORS as error:
-        err.print("[red]error:[/red]", end=" ")
-        err.print(str(error), markup=False)
-        raise typer.Exit(1) from error
+        fail(str(error))
 
 
 def print_json(data: Any) -> None:

@@ -45,7 +45,7 @@ def collections(kube: Kube) -> list[tuple[str, str]]:
 
 
 def resource_versions(kube: Kube) -> dict[str, str]:
-    """resourceVersion by `resource namespace/name`, of everything but Events, Nodes and other people's Leases."""
+    """The resourceVersions by `resource namespace/name`, of everything but Events, Nodes and other people's Leases."""
     found: dict[str, str] = {}
     for resource, path in collections(kube):
         for item in kube.list_items(path):

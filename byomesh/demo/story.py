@@ -1,4 +1,4 @@
-"""The main job, scene by scene; every scene says what it saw, and the demo is a success only if all saw what they should."""
+"""The main job, scene by scene; each says what it saw, and only if all saw what they should the demo is a success."""
 
 from __future__ import annotations
 
@@ -183,7 +183,8 @@ class Story:
 
     def _check(self) -> CheckReport:
         with self._kube() as api:
-            return checks.run(observe(api, namespace="linkerd"), dt.datetime.now(dt.UTC), expected_version=None)
+            version = next((one["version"] for one in reversed(self._statuses()) if one["version"]), None)
+            return checks.run(observe(api, namespace="linkerd"), dt.datetime.now(dt.UTC), expected_version=version)
 
     @contextlib.contextmanager
     def _kube(self) -> Iterator[kube.Kube]:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.text import Text
 
 from byomesh.local.client import Client, LocalCloudError
 
@@ -43,9 +44,9 @@ class Timeline:
         return time.monotonic() - self._began
 
     def say(self, who: str, what: str, style: str = "") -> None:
-        """Print one line with the time."""
-        head = f"[dim]{self.seconds:6.1f} s[/dim]  {who:<16}"
-        self._console.print(head, f"[{style}]{what}[/{style}]" if style else what)
+        """Print one line with the time; `what` is plain text."""
+        line = Text.assemble((f"{self.seconds:6.1f} s  ", "dim"), f"{who:<16} ", (what, style))
+        self._console.print(line)
 
     def _follow(self) -> None:
         while not self._ended.wait(_POLL):
@@ -64,7 +65,7 @@ class Timeline:
         statuses = self._client.call("GET", "/statuses")["statuses"]
         for status in statuses[self._statuses :]:
             style = _COLOURS.get(status["phase"], "cyan")
-            self.say("MeshStatus", f"[bold]{status['phase']}[/bold] {_escaped(status['message'])}", style)
+            self.say("MeshStatus", f"{status['phase']}: {status['message']}", style)
         self._statuses = len(statuses)
 
     def _delivered(self, event: dict[str, Any]) -> None:
@@ -72,10 +73,6 @@ class Timeline:
         again = f" (attempt {event['attempt']})" if event["attempt"] > 1 else ""
         self.say(
             event["kind"],
-            _escaped(f"{event['line']} -> {event['target']}{again}: {answer} in {event['seconds']:.2f} s"),
+            f"{event['line']} -> {event['target']}{again}: {answer} in {event['seconds']:.2f} s",
             "" if event["error"] is None else "yellow",
         )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", r"\[")

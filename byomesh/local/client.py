@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any, Self
 
-from byomesh.local.home import STEP, Contact, Home
+from byomesh.local.home import DAEMON, STEP, Contact, Home
 
 _START_SECONDS = 90.0
 _STOP_SECONDS = 60.0
@@ -79,11 +79,21 @@ def start(home: Home, arguments: list[str], say: Callable[[str], None]) -> Clien
         LocalCloudError: it ended, or didn't serve in time; with the last lines of its log.
     """
     home.logs.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "byomesh.local.daemon", "--home", str(home.folder), *arguments]
+    command = [sys.executable, "-m", DAEMON, "--home", str(home.folder), *arguments]
     with home.daemon_log.open("wb") as log:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
+    try:
+        return _await_contact(home, child, say)
+    except BaseException:
+        # Also when the waiting command is interrupted: nobody would know of a daemon that isn't up yet.
+        child.kill()
+        child.wait()
+        raise
+
+
+def _await_contact(home: Home, child: subprocess.Popen[bytes], say: Callable[[str], None]) -> Client:
     deadline = time.monotonic() + _START_SECONDS
     told = 0
     while True:
@@ -95,7 +105,6 @@ def start(home: Home, arguments: list[str], say: Callable[[str], None]) -> Clien
         if contact is not None and contact.pid == child.pid:
             return Client(contact)
         if child.poll() is not None or time.monotonic() > deadline:
-            child.kill()
             last = "\n".join(home.daemon_log.read_text(errors="replace").splitlines()[-20:])
             raise LocalCloudError(f"the local cloud didn't start; the last lines of {home.daemon_log}:\n{last}")
         time.sleep(0.05)

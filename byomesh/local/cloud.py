@@ -14,6 +14,7 @@ from aiohttp import web
 from google.cloud import secretmanager_v1
 
 from byomesh.local import functions, rpc, secret_manager
+from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import Authority, Issued
 from byomesh.local.build import Binaries
 from byomesh.local.clusters import Clusters
@@ -52,6 +53,7 @@ class Options:
         pace: divides every delay of Google's services.
         pod_seconds: how long a pod takes from its node to readiness.
         charts: folder of charts; "" means the mesh's own repository.
+        troubles: what happens to audit entries on their way from the start.
         settings: environment variables of the functions that replace the local cloud's own.
     """
 
@@ -59,6 +61,7 @@ class Options:
     pace: Pace = dataclasses.field(default_factory=lambda: Pace(10.0))
     pod_seconds: float = 0.0
     charts: str = ""
+    troubles: Troubles = dataclasses.field(default_factory=Troubles)
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -121,6 +124,8 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         eventarc = await stack.enter_async_context(
             Eventarc(_triggers(ports["enable_net_admin"]), courier=courier, pace=options.pace)
         )
+
+        eventarc.troubles = options.troubles
 
         async def emit(entry: dict[str, Any]) -> None:
             eventarc.write(entry)

@@ -1,11 +1,10 @@
-"""What makes the local GKE's clusters real: a control plane each, Warden, GKE's own CRDs, and nodes when they are due."""
+"""What makes the local GKE's clusters real: a control plane each, Warden, GKE's own CRDs, and nodes when due."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import shutil
-
 
 from byomesh.local import gateway_api, warden
 from byomesh.local.authority import Authority

@@ -9,14 +9,16 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import grpc
 import msgspec
 from aiohttp import web
 from google.cloud import container_v1
 
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.cloud import LocalCloud
-from byomesh.local.gke.state import LocalOptions
+from byomesh.local.gke.state import LocalOptions, OrgPolicy
 from byomesh.local.journal import Query
+from byomesh.local.processes import ProcessError
 from byomesh.local.rpc import Call, RpcFailure
 from shared.model import ClusterRef, Phase, to_builtins
 
@@ -62,6 +64,7 @@ class Control:
             ("GET", "/dead-letters", self._dead_letters),
             ("POST", "/publish", self._publish),
             ("POST", "/troubles", self._troubles),
+            ("POST", "/org-policies", self._org_policies),
             ("POST", "/restart", self._restart),
             ("POST", "/down", self._down),
         ]
@@ -77,6 +80,10 @@ class Control:
                 return web.json_response(await act(request))
             except RpcFailure as failure:
                 return _problem(409, f"{failure.code.name}: {failure.text}")
+            except grpc.aio.AioRpcError as refused:
+                return _problem(409, f"{refused.code().name}: {refused.details()}")
+            except ProcessError as error:
+                return _problem(500, str(error))
             except (LookupError, ValueError, msgspec.ValidationError) as error:
                 return _problem(400, str(error.args[0]) if error.args else str(error))
 
@@ -195,8 +202,21 @@ class Control:
         self._cloud.eventarc.troubles = Troubles(**await request.json())
         return {}
 
+    async def _org_policies(self, request: web.Request) -> dict[str, Any]:
+        """Deny allow-net-admin in a project, or no longer; returns where it is denied."""
+        body = await request.json()
+        denied = self._cloud.gke.org_policies
+        if body["deny"]:
+            denied[body["project"]] = OrgPolicy()
+        else:
+            denied.pop(body["project"], None)
+        return {"denied": sorted(denied)}
+
     async def _restart(self, request: web.Request) -> dict[str, Any]:
-        return {"pid": await self._cloud.restart((await request.json())["function"])}
+        name, known = (await request.json())["function"], self._cloud.functions
+        if name not in known:
+            raise LookupError(f"there is no function {name}; there are: {', '.join(known)}")
+        return {"pid": await self._cloud.restart(name)}
 
     async def _down(self, _request: web.Request) -> dict[str, Any]:
         self._stop()

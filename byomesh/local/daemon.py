@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import write_private
 from byomesh.local.build import ensure_binaries
 from byomesh.local.cloud import Options, running, serve
@@ -54,6 +55,9 @@ def main() -> None:
     parser.add_argument("--pace", type=float, required=True)
     parser.add_argument("--pod-seconds", type=float, default=0.0)
     parser.add_argument("--charts", default="")
+    parser.add_argument("--duplicate", type=int, default=0)
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--reorder", type=float, default=0.0)
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -62,6 +66,7 @@ def main() -> None:
         pace=Pace(asked.pace),
         pod_seconds=asked.pod_seconds,
         charts=asked.charts,
+        troubles=Troubles(asked.duplicate, asked.delay, asked.reorder),
         settings=dict(pair.split("=", 1) for pair in asked.setting),
     )
     asyncio.run(serve_until_stopped(Home(asked.home), options))

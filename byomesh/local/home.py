@@ -11,6 +11,8 @@ import msgspec
 VARIABLE = "BYOMESH_LOCAL_HOME"
 """Environment variable that names another folder, so that several local clouds can be up side by side."""
 
+DAEMON = "byomesh.local.daemon"
+"""The daemon's module, as its command line names it."""
 
 STEP = "step: "
 """Begins the lines by which the daemon tells the waiting command how far it is."""
@@ -79,8 +81,16 @@ class Home:
             contact = msgspec.json.decode(self.contact_file.read_bytes(), type=Contact)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
-        return contact if Path(f"/proc/{contact.pid}").exists() else None
+        return contact if _is_daemon(contact.pid) else None
 
     def cluster_folder(self, name: str) -> Path:
         """Folder of one cluster's control plane."""
         return self.folder / "clusters" / name
+
+
+def _is_daemon(pid: int) -> bool:
+    """Whether that process is a daemon: one that was killed left its file behind, and its id to somebody else."""
+    try:
+        return DAEMON.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False

@@ -103,8 +103,8 @@ _RULES = (
     ),
     _Rule(
         re.compile(
-            r"cluster unreachable|connection re(?:fused|set)|i/o timeout|TLS handshake|x509: |\bEOF\b|too many requests|"
-            r"context (?:deadline exceeded|canceled)|currently unable to handle|no endpoints available|"
+            r"cluster unreachable|connection re(?:fused|set)|i/o timeout|TLS handshake|x509: |\bEOF\b|"
+            r"too many requests|context (?:deadline exceeded|canceled)|currently unable to handle|no endpoints|"
             r"failed calling webhook|Internal error occurred|etcdserver|namespaces \"[^\"]*\" not found"
         ),
         Unavailable,

@@ -285,7 +285,7 @@ class Kube:
             raise self._unreachable(error, tried) from error
 
     def _unreachable(self, error: Exception, tried: str) -> Unavailable:
-        words = str(getattr(error, "reason", None) or error)
+        words = ": ".join(str(getattr(error, "reason", None) or error).splitlines())
         if isinstance(error.__context__ or error, ssl.SSLError | urllib3.exceptions.SSLError):
             return kube_errors.unavailable(
                 f"TLS to the API server failed: {words}",

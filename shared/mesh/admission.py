@@ -1,4 +1,4 @@
-"""Asks the cluster itself whether it would let a pod with NET_ADMIN run: a server-side dry run, which writes nothing."""
+"""Asks the cluster itself whether it would let a pod with NET_ADMIN run: a dry run, which writes nothing."""
 
 from __future__ import annotations
 

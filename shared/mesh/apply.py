@@ -1,7 +1,7 @@
 """Carries out a plan: the only writer of a mesh's objects.
 
-Every step may be cut off and run again: the namespace and the Secrets are applied by server-side apply, an unfinished Helm
-revision is forgotten before Helm runs again, and Helm adopts whatever bears its own ownership marks.
+Every step may be cut off and run again: the namespace and the Secrets are applied by server-side apply, an unfinished
+Helm revision is forgotten before Helm runs again, and Helm adopts whatever bears its own ownership marks.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
     """
     for step in plan.steps:
         telemetry.info(f"step: {step!r}")
+        lease.keep()
         match step:
             case WriteNamespace(name, labels):
                 _apply(kube, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
@@ -51,8 +52,7 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
             case ForgetRevision(_, namespace, secret):
                 kube.delete(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
             case RunHelm():
-                lease.renew()
-                _run_helm(step, kube, helm, ours)
+                _run_helm(step, kube, helm, ours, lease)
             case Reapply():
                 _reapply(step, kube)
 
@@ -62,7 +62,7 @@ def _apply(kube: Kube, body: dict[str, Any]) -> None:
     kube.apply(kube.path_of(body), body, field_manager=FIELD_MANAGER, force=True)
 
 
-def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...]) -> None:
+def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:
     release = step.release
     force = False
     if step.installed:
@@ -72,6 +72,8 @@ def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str,
         if foreign:
             raise _held_by_others(foreign, release.name)
         force = bool(held)
+    # Helm may take nearly as long as the Lease lasts.
+    lease.renew()
     with telemetry.stage_timer(f"helm {release.name}"):
         helm.upgrade_install(
             release.name,
@@ -117,7 +119,8 @@ def _reapply(step: Reapply, kube: Kube) -> None:
         resource = kube.resource(str(obj["apiVersion"]), str(obj["kind"]))
         namespaced = resource is not None and resource.namespaced
         wished = owned_by_helm(obj, step.release.name, step.namespace, namespaced=namespaced)
-        if ObjectName.of(wished) == step.drift.object:
+        # A custom resource bears no namespace in a drift that was found while its CRD was missing.
+        if step.drift.object in (ObjectName.of(wished), ObjectName.of(obj)):
             kube.apply(kube.path_of(wished), wished, field_manager=HELM_MANAGER, force=step.force)
             return
 

@@ -1,7 +1,7 @@
 """Where a release's chart comes from: a folder given by the operator, or the mesh's own repository.
 
-A folder (`BYOMESH_CHARTS`) is trusted as it is, whatever its version: looked up as MESH/CHART, then CHART, unpacked or as
-an archive. From a repository exactly the pinned version is fetched, held against the pinned digest, and kept for the
+A folder (`BYOMESH_CHARTS`) is trusted as it is, whatever its version: looked up as MESH/CHART, then CHART, unpacked or
+as an archive. From a repository exactly the pinned version is fetched, held against the pinned digest, and kept for the
 life of the instance.
 """
 
@@ -11,6 +11,8 @@ import hashlib
 import os
 import tarfile
 import tempfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +68,23 @@ def chart_in_folder(folder: Path, profile: Profile, release: ReleaseProfile) -> 
     )
 
 
-def kept_archive(chart: str, version: str) -> Path:
-    """Where this instance keeps a fetched archive; the folder exists. On Cloud Run it is memory, and goes with it."""
+def kept_archive(chart: str, version: str, fetch: Callable[[Path], Path]) -> Path:
+    """The archive of a chart's version, fetched once in the life of this instance (on Cloud Run it is kept in memory).
+
+    Only a whole archive ever bears the name that is looked for, however a fetch ends and whoever fetches beside.
+
+    Args:
+        chart: the chart's name.
+        version: the chart's version.
+        fetch: puts the archive into a folder and returns its path; whatever it raises passes through.
+    """
     folder = Path(tempfile.gettempdir()) / f"byomesh-charts-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{chart}-{version}.tgz"
+    archive = folder / f"{chart}-{version}.tgz"
+    if not archive.is_file():
+        with tempfile.TemporaryDirectory(dir=folder) as unfinished:
+            fetch(Path(unfinished)).replace(archive)
+    return archive
 
 
 def read_chart(path: Path) -> Chart:
@@ -79,7 +93,7 @@ def read_chart(path: Path) -> Chart:
         text = _chart_yaml(path)
         data: Any = yaml.safe_load(text)
         return Chart(path, str(data["name"]), str(data["version"]), str(data.get("appVersion", "")), digest(path))
-    except (OSError, tarfile.TarError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError, yaml.YAMLError, LookupError, TypeError) as error:
         raise Permanent("NoChart", f"{path} is no Helm chart: {error}") from error
 
 
@@ -91,7 +105,7 @@ def _chart_yaml(path: Path) -> bytes:
             if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/Chart.yaml"):
                 content = archive.extractfile(member)
                 return content.read() if content is not None else b""
-    raise KeyError("Chart.yaml")
+    raise FileNotFoundError("it holds no Chart.yaml")
 
 
 def digest(path: Path) -> str:

@@ -1,7 +1,7 @@
 """How live objects differ from what a manifest says, path by path; pure.
 
-A server-side dry run of an object's own manifest answers with the object as it would be; what differs between that answer
-and the live object is drift. Fields that the manifest doesn't mention never differ, so defaults are no drift.
+A server-side dry run of an object's own manifest answers with the object as it would be; what differs between that
+answer and the live object is drift. Fields that the manifest doesn't mention never differ, so defaults are no drift.
 """
 
 from __future__ import annotations

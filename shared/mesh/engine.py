@@ -14,7 +14,7 @@ from shared.config import Settings
 from shared.helm import Helm
 from shared.kube import Kube
 from shared.mesh.charts import Chart, chart_in_folder, kept_archive, read_chart
-from shared.mesh.hooks import install_hooks
+from shared.mesh.hooks import TrustStore, install_hooks
 from shared.mesh.installation import read_installation
 from shared.mesh.plan import Desired, DesiredRelease, Plan, make_plan
 from shared.mesh.profile import Profile, ReleaseProfile
@@ -54,6 +54,7 @@ class Mesh:
         kube: Kube,
         helm: Helm,
         settings: Settings,
+        store: TrustStore,
         clock: Callable[[], dt.datetime],
     ) -> None:
         self._profile = profile
@@ -61,6 +62,7 @@ class Mesh:
         self._kube = kube
         self._helm = helm
         self._settings = settings
+        self._store = store
         self._clock = clock
         self._charts: dict[str, Chart] = {}
         self.version = profile.version
@@ -77,7 +79,7 @@ class Mesh:
         """
         charts = [self._chart(release, version) for release in self._profile.releases]
         prepared = install_hooks(self._profile).prepare(
-            self._kube, self._profile, self._cluster, FleetStore(self._settings.trust_anchor_secret), self._clock()
+            self._kube, self._profile, self._cluster, self._store, self._clock()
         )
         self.version = charts[-1].app_version or version or self._profile.version
         self.desired = Desired(
@@ -92,7 +94,7 @@ class Mesh:
                 )
                 for release, chart in zip(self._profile.releases, charts, strict=True)
             ),
-            ours=prepared.ours,
+            ours=prepared.ours + tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned),
         )
         return make_plan(read_installation(self._kube, self._profile, self.desired.releases), self.desired)
 
@@ -107,10 +109,11 @@ class Mesh:
         pinned = version in (None, self._profile.version)
         wished = release.version if pinned else install_hooks(self._profile).chart_version(version or "")
         digest = release.digest if pinned else ""
-        archive = kept_archive(release.chart, wished)
-        if not archive.is_file():
-            archive = self._helm.pull(release.chart, wished, self._profile.repository, digest, archive.parent)
-        return read_chart(archive)
+
+        def fetch(folder: Path) -> Path:
+            return self._helm.pull(release.chart, wished, self._profile.repository, digest, folder)
+
+        return read_chart(kept_archive(release.chart, wished, fetch))
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a mesh computes for itself, beyond its profile: the hooks that the engine calls by the profile's name for them."""
+"""What a mesh computes for itself, beyond its profile: the hooks that are called by the profile's name for them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What a mesh needs on one cluster beside its profile.
 
     Attributes:
-        store: TrustStore to write, as JSON; empty where all are there and good.
+        secrets: Secrets to write, as JSON; empty where all are there and good.
         values: computed Helm values by release.
         ours: (kind, name, path prefix) of the fields that the mesh's repairs write.
     """

@@ -1,7 +1,7 @@
 """Reads what a cluster holds of a mesh's installation: namespace, Helm releases, drift.
 
-Drift is found by a server-side dry run of each object of the stored manifest under Helm's own name, held against the live
-object: two requests an object, eight at a time. Nothing is written.
+Drift is found by a server-side dry run of each object of the stored manifest under Helm's own name, held against the
+live object: two requests an object, eight at a time. Nothing is written.
 """
 
 from __future__ import annotations

@@ -8,12 +8,13 @@ that; what it left half done is found by the next one, which looks again after i
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import msgspec
 
-from shared.errors import ByomeshError
+from shared.errors import ByomeshError, Temporary
 from shared.kube import AlreadyExists, Conflict, Kube
 
 NAMESPACE = "byomesh-system"
@@ -35,7 +36,7 @@ class HeldBy(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class LeaseLost(ByomeshError):
+class LeaseLost(Temporary):
     """The Lease went to another worker; what was planned must be planned again."""
 
 
@@ -66,12 +67,23 @@ class Lease:
         """
         self._write(str(self._body["spec"]["holderIdentity"]))
 
+    def keep(self) -> None:
+        """Renew it once a third of its duration has passed; raises as `renew` does."""
+        if expires_in(self._body, self._clock()) < self._body["spec"]["leaseDurationSeconds"] * 2 / 3:
+            self.renew()
+
     def _write(self, holder: str) -> None:
         spec = {**self._body["spec"], "holderIdentity": holder, "renewTime": self._clock().strftime(_RFC3339_MICRO)}
         try:
             self._body = self._kube.replace(_PATH, {**self._body, "spec": spec})
         except Conflict as error:
-            raise LeaseLost("LeaseLost", "another worker has taken this cluster's Lease") from error
+            raise LeaseLost(
+                "LeaseLost",
+                "another worker has taken this cluster's Lease",
+                cluster=error.cluster,
+                tried=error.tried,
+                remedy="none; it is tried again with what the other worker leaves",
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +107,7 @@ def take(
     now = clock()
     spec = {
         "holderIdentity": holder,
-        "leaseDurationSeconds": int(duration),
+        "leaseDurationSeconds": math.ceil(duration),
         "acquireTime": now.strftime(_RFC3339_MICRO),
         "renewTime": now.strftime(_RFC3339_MICRO),
     }

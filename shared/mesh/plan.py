@@ -2,15 +2,16 @@
 
     installation + desired -> install | upgrade | repair | nothing | refuse
 
-Rules, first to last: somebody else's mesh is refused; a namespace, label or Secret that is missing is written; a release that is
-missing, unfinished, failed, or of another chart, version or values is installed by Helm; of a release that agrees, only
-the objects that drifted are applied again. A field that another manager holds is taken back only where it belongs to what
-this system repairs (`Desired.ours`); elsewhere it is left alone and reported.
+Rules, first to last: somebody else's mesh is refused; a namespace, label or Secret that is missing is written; a release
+that is missing, unfinished, failed, or of another chart, version or values is installed by Helm; of a release that
+agrees, only the objects that drifted are applied again. A field that another manager holds is taken back only where it
+belongs to what this system repairs (`Desired.ours`); elsewhere it is left alone and reported.
 """
 
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,9 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
         labels: labels that the namespace must bear.
         secrets: Secrets that are missing or due to be replaced, as JSON; empty on a healthy cluster.
         releases: in the order of installation.
-        ours: (kind, name, path prefix) of the fields that this system itself repairs.
+        ours: (kind, name, path) of the fields that may be taken back from others, all below the path included: what
+            this system itself repairs, and what the platform edits after every apply. A name of "" is any object of
+            the kind, and `[*]` in a path is any item of a list.
     """
 
     namespace: str
@@ -75,9 +78,10 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def foreign(self) -> bool:
-        """Whether the mesh is there and this system didn't install it."""
+        """Whether the mesh, or a Helm release of it, is there and this system didn't install it."""
         labels = self.namespace_labels or {}
-        return self.marked is not None and any(labels.get(key) != value for key, value in MANAGED_BY.items())
+        there = self.marked is not None or bool(self.releases)
+        return there and any(labels.get(key) != value for key, value in MANAGED_BY.items())
 
 
 class Kind(enum.StrEnum):
@@ -166,10 +170,11 @@ def make_plan(installation: Installation, desired: Desired, *, adopt: bool = Fal
         adopt: whether a mesh that others installed may be taken over.
     """
     if installation.foreign and not adopt:
-        managers = ", ".join(sorted(installation.marked or ())) or "nobody known"
+        releases = (f"helm, release {name}" for name in installation.releases)
+        managers = ", ".join(sorted(installation.marked or releases)) or "nobody known"
         return Plan(
             kind=Kind.REFUSE,
-            reason=f"the namespace {desired.namespace} holds a mesh that byomesh didn't install (managed by {managers})",
+            reason=f"the namespace {desired.namespace} holds a mesh that byomesh didn't install (of {managers})",
         )
     steps: list[Step] = []
     labels = {**desired.labels, **MANAGED_BY}
@@ -182,7 +187,8 @@ def make_plan(installation: Installation, desired: Desired, *, adopt: bool = Fal
         steps.extend(more)
         left_alone.extend(alone)
     kind = _kind(steps, installation, desired)
-    reason = "; ".join(_words(steps)) or "everything is as it should be"
+    fine = "all that may be repaired is as it should be" if left_alone else "everything is as it should be"
+    reason = "; ".join(_words(steps)) or fine
     return Plan(kind=kind, steps=tuple(steps), reason=reason, left_alone=tuple(left_alone))
 
 
@@ -237,11 +243,17 @@ def may_take_back(drift: Drift, ours: tuple[tuple[str, str, str], ...]) -> bool:
     return all(
         manager == FIELD_MANAGER
         or any(
-            (drift.object.kind, drift.object.name) == (kind, name) and path.lstrip(".").startswith(prefix)
-            for kind, name, prefix in ours
+            drift.object.kind == kind and name in ("", drift.object.name) and _is_within(path, above)
+            for kind, name, above in ours
         )
         for manager, path in drift.owners
     )
+
+
+def _is_within(path: str, above: str) -> bool:
+    """Whether a field, as conflicts name it (`.webhooks[name="x"].rules`), is the one at `above` or below it."""
+    pattern = re.escape(above).replace(r"\[\*\]", r"\[[^\]]*\]")
+    return re.match(rf"{pattern}(?![^.\[])", path.lstrip(".")) is not None
 
 
 def _kind(steps: list[Step], installation: Installation, desired: Desired) -> Kind:

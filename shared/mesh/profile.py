@@ -55,6 +55,11 @@ class OwnedElsewhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: str
     path: str
 
+    @property
+    def field(self) -> str:
+        """The path as conflicts of fields are matched: `webhooks[*].namespaceSelector`."""
+        return self.path.replace(".*", "[*]")
+
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A whole mesh; `shared/mesh/profiles/linkerd.yaml` explains each field by example."""

@@ -1,8 +1,6 @@
-"""What the cluster itself says of its mesh: ConfigMap `byomesh-status`, written only if it changed, and without times."""
+"""What the cluster itself says of its mesh: ConfigMap `byomesh-status`, written only if it changed, without times."""
 
 from __future__ import annotations
-
-import msgspec
 
 from shared.kube import Kube
 from shared.mesh.lease import NAMESPACE, ensure_namespace
@@ -34,7 +32,8 @@ def write(kube: Kube, status: MeshStatus) -> bool:
     """
     data = data_of(status)
     there = kube.get(_PATH)
-    if there is not None and msgspec.to_builtins(there.get("data")) == data:
+    known = (there or {}).get("data") or {}
+    if all(known.get(key) == text for key, text in data.items()):
         return False
     ensure_namespace(kube)
     body = {

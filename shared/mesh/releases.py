@@ -1,7 +1,7 @@
 """What Helm remembers of its releases: the Secrets `sh.helm.release.v1.NAME.vREVISION`, decoded.
 
-Helm keeps each revision as base64(gzip(JSON)) in the Secret's key `release` (helm pkg/storage/driver/util.go), inside the
-base64 that Kubernetes puts around Secret data; name, status and revision are labels too.
+Helm keeps each revision as base64(gzip(JSON)) in the Secret's key `release` (helm pkg/storage/driver/util.go), inside
+the base64 that Kubernetes puts around Secret data; name, status and revision are labels too.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Stored(msgspec.Struct):
 def parse_manifest(text: str) -> tuple[dict[str, Any], ...]:
     """The objects of a rendered manifest, in its order; empty documents left out."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documents = yaml.load_all(text, Loader=loader)  # noqa: S506 - both are safe loaders
+    documents = yaml.load_all(text, Loader=loader)
     return tuple(document for document in documents if isinstance(document, dict))
 
 

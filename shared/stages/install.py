@@ -14,6 +14,7 @@ from shared.errors import Refused
 from shared.helm import Helm
 from shared.mesh import admission, apply, lease
 from shared.mesh.engine import Mesh
+from shared.mesh.hooks import TrustStore
 from shared.mesh.plan import Kind, Plan
 from shared.mesh.profile import load_profile
 from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
@@ -25,7 +26,14 @@ Clock = Callable[[], dt.datetime]
 
 
 def run(
-    request: InstallRequest, *, google: gke.Gke, connect: Connect, helm_for: HelmFor, settings: Settings, clock: Clock
+    request: InstallRequest,
+    *,
+    google: gke.Gke,
+    connect: Connect,
+    helm_for: HelmFor,
+    store: TrustStore,
+    settings: Settings,
+    clock: Clock,
 ) -> Outcome:
     """Install, upgrade or repair a mesh, or find that there is nothing to do; then queue its verification.
 
@@ -44,49 +52,58 @@ def run(
         reason="Installing",
         message=f"{request.mesh} is being installed",
     )
-    waiting = Waiting(settings, status)
-    if request.operation:
-        operation = google.operation(request.operation, request.cluster)
-        if not operation.done:
-            return waiting.later("OperationRunning", f"operation {operation.name}", settings.operation_step)
-        if operation.error:
-            raise Refused(
-                "OperationFailed",
-                f"GKE ended the operation {operation.name} with: {operation.error}",
-                cluster=str(request.cluster),
-                tried="to allow NET_ADMIN on the cluster",
-                remedy="mend what GKE names, then publish the request again",
-            )
+    waited = _operation_wait(request, google, Waiting(settings, status))
+    if waited is not None:
+        return waited
     cluster = google.get(request.cluster)
-    if cluster.status in gke.UNSETTLED:
-        return waiting.later("ClusterNotSettled", f"the cluster, which is {cluster.status}", settings.operation_step)
     status = msgspec.structs.replace(status, net_admin=cluster.allow_net_admin if cluster.autopilot else None)
     waiting = Waiting(settings, status)
+    if cluster.status in gke.UNSETTLED:
+        return waiting.later("ClusterNotSettled", f"the cluster, which is {cluster.status}", settings.operation_step)
     api = connect(cluster)
-    if profile.needs_net_admin:
-        verdict = admission.net_admin_verdict(api)
-        if verdict is not None:
-            return _denied(cluster, verdict, waiting, settings)
+    verdict = admission.net_admin_verdict(api) if profile.needs_net_admin else None
+    if verdict is not None:
+        return _denied(cluster, verdict, waiting, settings)
     helm = helm_for(cluster)
-    mesh = Mesh(profile, cluster, api, helm, settings, clock)
+    mesh = Mesh(profile, cluster, api, helm, settings, store, clock)
+    plan = _plan(mesh, request, cluster)
+    if plan.kind is not Kind.NOTHING:
+        holder = f"install_mesh {request.request_id or 'by hand'} {uuid.uuid4().hex[:8]}"
+        taken = lease.take(api, holder, settings.lease_duration, clock)
+        if isinstance(taken, lease.HeldBy):
+            return waiting.later("LeaseHeld", f"{taken.holder}, who works on the cluster", settings.lease_step)
+        with taken:
+            # Somebody else may have finished between the first look and the Lease.
+            plan = _plan(mesh, request, cluster)
+            with telemetry.stage_timer("apply"):
+                apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
+    return _verify(request, status, mesh, plan)
+
+
+def _operation_wait(request: InstallRequest, google: gke.Gke, waiting: Waiting) -> Later | None:
+    """A wait for the operation that the request names; None where there is none, or it has ended well."""
+    if not request.operation:
+        return None
+    operation = google.operation(request.operation, request.cluster)
+    if not operation.done:
+        return waiting.later("OperationRunning", f"operation {operation.name}", waiting.settings.operation_step)
+    if operation.error:
+        raise Refused(
+            "OperationFailed",
+            f"GKE ended the operation {operation.name} with: {operation.error}",
+            cluster=str(request.cluster),
+            tried="to allow NET_ADMIN on the cluster",
+            remedy="mend what GKE names, then publish the request again",
+        )
+    return None
+
+
+def _plan(mesh: Mesh, request: InstallRequest, cluster: gke.Cluster) -> Plan:
     with telemetry.stage_timer("plan"):
         plan = mesh.plan(request.version)
     if plan.kind is Kind.REFUSE:
         raise _foreign(plan, cluster)
-    if plan.kind is Kind.NOTHING:
-        return _verify(request, status, mesh, plan)
-    holder = f"install_mesh {request.request_id or 'by hand'} {uuid.uuid4().hex[:8]}"
-    taken = lease.take(api, holder, settings.lease_duration, clock)
-    if isinstance(taken, lease.HeldBy):
-        return waiting.later("LeaseHeld", f"{taken.holder}, who is working on the cluster", settings.lease_step)
-    with taken:
-        # Somebody else may have finished between the first look and the Lease.
-        plan = mesh.plan(request.version)
-        if plan.kind is Kind.REFUSE:
-            raise _foreign(plan, cluster)
-        with telemetry.stage_timer("apply"):
-            apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
-    return _verify(request, status, mesh, plan)
+    return plan
 
 
 class Waiting(msgspec.Struct, frozen=True):

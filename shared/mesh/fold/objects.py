@@ -5,27 +5,28 @@ from __future__ import annotations
 from typing import Final
 
 from shared.mesh import snapshot
-from shared.mesh.fold import names, wire
+from shared.mesh.fold import kinds, wire
+from shared.mesh.linkerd import names
 
 _CERTIFICATES: Final = ("tls.crt", "crt.pem", "ca.crt")
 _KEYS: Final = ("tls.key", "key.pem")
 
 
-def named(found: wire.Object) -> snapshot.Named:
+def named(found: kinds.Object) -> snapshot.Named:
     """Any object's name, labels and annotations."""
     return snapshot.Named(found.metadata.name, found.metadata.labels, found.metadata.annotations)
 
 
-def node(found: wire.Node) -> snapshot.Node:
+def node(found: kinds.Node) -> snapshot.Node:
     """A node."""
     return snapshot.Node(found.metadata.name, found.spec.pod_cidr, found.status.node_info.container_runtime_version)
 
 
-def _conditions(status: wire.WorkloadStatus) -> tuple[snapshot.Condition, ...]:
+def _conditions(status: kinds.WorkloadStatus) -> tuple[snapshot.Condition, ...]:
     return tuple(snapshot.Condition(one.type, one.status, one.reason, one.message) for one in status.conditions)
 
 
-def deployment(found: wire.Workload) -> snapshot.Deployment:
+def deployment(found: kinds.Workload) -> snapshot.Deployment:
     """A Deployment, with every copy of clusterNetworks in its pod template."""
     spec, status = found.spec.template.spec, found.status
     return snapshot.Deployment(
@@ -48,19 +49,17 @@ def deployment(found: wire.Workload) -> snapshot.Deployment:
 
 
 def _held(container: wire.Container, *, init: bool) -> list[snapshot.HeldNetworks]:
-    """Where a container holds clusterNetworks (linkerd2 charts/.../destination.yaml, charts/partials/.../_proxy.tpl)."""
-    found = []
-    for argument in container.args:
-        name, given, value = argument.partition("=")
-        if given and name == names.NETWORKS_ARGUMENT:
-            found.append(snapshot.HeldNetworks(container.name, init, name, value))
-    for variable in container.env:
-        if variable.name in (names.PROFILE_NETWORKS, names.POLICY_NETWORKS):
-            found.append(snapshot.HeldNetworks(container.name, init, variable.name, variable.value))
-    return found
+    """Where a container holds clusterNetworks (charts/.../destination.yaml, charts/partials/.../_proxy.tpl)."""
+    pairs = [argument.partition("=")[::2] for argument in container.args]
+    pairs += [(variable.name, variable.value) for variable in container.env]
+    return [
+        snapshot.HeldNetworks(container.name, init, name, value)
+        for name, value in pairs
+        if name in (names.NETWORKS_ARGUMENT, names.PROFILE_NETWORKS, names.POLICY_NETWORKS)
+    ]
 
 
-def replica_set(found: wire.Workload) -> snapshot.ReplicaSet:
+def replica_set(found: kinds.Workload) -> snapshot.ReplicaSet:
     """A ReplicaSet."""
     return snapshot.ReplicaSet(
         name=found.metadata.name,
@@ -70,12 +69,12 @@ def replica_set(found: wire.Workload) -> snapshot.ReplicaSet:
     )
 
 
-def cron_job(found: wire.CronJob) -> snapshot.CronJob:
+def cron_job(found: kinds.CronJob) -> snapshot.CronJob:
     """A CronJob."""
     return snapshot.CronJob(found.metadata.name, found.spec.schedule, found.spec.suspend)
 
 
-def crd(found: wire.Crd) -> snapshot.Crd:
+def crd(found: kinds.Crd) -> snapshot.Crd:
     """A CustomResourceDefinition; schemas are skipped."""
     return snapshot.Crd(
         found.metadata.name,
@@ -85,7 +84,7 @@ def crd(found: wire.Crd) -> snapshot.Crd:
     )
 
 
-def webhooks(found: wire.Webhooks) -> snapshot.Webhooks:
+def webhooks(found: kinds.Webhooks) -> snapshot.Webhooks:
     """A mutating or validating webhook configuration."""
     return snapshot.Webhooks(
         found.metadata.name,
@@ -94,7 +93,7 @@ def webhooks(found: wire.Webhooks) -> snapshot.Webhooks:
     )
 
 
-def credential(found: wire.Secret) -> snapshot.Credential:
+def credential(found: kinds.Secret) -> snapshot.Credential:
     """The public part of a TLS Secret; the private keys are read for their public halves and let go."""
     # The certificate library takes a while to import, and most callers of this module have no Secret to read.
     from shared.mesh.linkerd.trust import public_half  # noqa: PLC0415

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from shared.mesh.fold import names, wire
+from shared.mesh.fold import wire
 from shared.mesh.fold.status import pod_status
+from shared.mesh.linkerd import names, proxy
 from shared.mesh.snapshot import (
     SHOWN,
     Condition,
@@ -24,9 +25,6 @@ _CONTAINERS = msgspec.json.Decoder(tuple[wire.Container, ...])
 _STATUSES = msgspec.json.Decoder(tuple[wire.ContainerStatus, ...])
 _CONDITIONS = msgspec.json.Decoder(tuple[Condition, ...])
 _OWNERS = msgspec.json.Decoder(tuple[wire.OwnerReference, ...])
-_OVER = ("Completed", "NodeShutdown", "Shutdown", "Terminated")
-"""Statuses of pods that have no running proxy any more (pkg/healthcheck/healthcheck.go, CheckPodsRunning)."""
-_LIVE = ("Running", "Evicted")
 
 
 class _Metadata(Protocol):
@@ -83,8 +81,8 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
     specs = init_specs + _CONTAINERS.decode(pod.spec.containers or b"[]")
     init = _STATUSES.decode(pod.status.init_container_statuses or b"[]")
     containers = _STATUSES.decode(pod.status.container_statuses or b"[]")
-    proxy = next((spec for spec in specs if spec.name == names.PROXY), None)
-    env = {variable.name: variable.value for variable in proxy.env} if proxy is not None else {}
+    container = next((spec for spec in specs if spec.name == names.PROXY), None)
+    env = {variable.name: variable.value for variable in container.env} if container is not None else {}
     owners = _OWNERS.decode(pod.metadata.owner_references or b"[]")
     return DecodedPod(
         pod=Pod(
@@ -96,7 +94,7 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
             conditions=_CONDITIONS.decode(pod.status.conditions or b"[]"),
             containers=tuple(Container(status.name, status.ready) for status in containers),
             proxy_ready=next((one.ready for one in init + containers if one.name == names.PROXY), False),
-            proxy_version=_version(proxy),
+            proxy_version=_version(container),
         ),
         networks=env.get(names.PROFILE_NETWORKS),
         anchors=env.get(names.TRUST_ANCHORS),
@@ -104,11 +102,11 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
     )
 
 
-def _version(proxy: wire.Container | None) -> str:
+def _version(container: wire.Container | None) -> str:
     """The tag of a proxy's image; a digest tells no version (pkg/k8s/api.go, GetProxyVersion)."""
-    if proxy is None or "@" in proxy.image:
+    if container is None or "@" in container.image:
         return ""
-    return proxy.image.rpartition(":")[2]
+    return container.image.rpartition(":")[2]
 
 
 class Proxies:
@@ -138,13 +136,13 @@ class Proxies:
         if pod.labels[names.CONTROL_PLANE_NS] != self._namespace:
             return
         self._total += 1
-        if fault := proxy_fault(pod):
+        if fault := proxy.fault(pod):
             self._failing.add(pod.namespace, pod.name, fault, decoded.owner)
         if pod.status == "Running" and pod.proxy_version:
             tally = self._versions.setdefault(pod.proxy_version, Tally())
             tally.add(pod.namespace, pod.name, pod.proxy_version, decoded.owner)
         self._mislabelled.add_names(pod, filter(names.misplaced_label, pod.labels))
-        if outside and pod.status not in _OVER and decoded.networks is not None:  # noqa: SIM102
+        if outside and pod.status not in proxy.OVER and decoded.networks is not None:  # noqa: SIM102
             if self._networks is not None and decoded.networks != self._networks:
                 self._stale.add(pod.namespace, pod.name, decoded.networks, decoded.owner)
 
@@ -158,14 +156,3 @@ class Proxies:
             distrusting=self._distrusting.fold(),
             mislabelled=self._mislabelled.fold(),
         )
-
-
-def proxy_fault(pod: Pod) -> str:
-    """What is wrong with a meshed pod's proxy, in the CLI's words; "" where it is ready or finished."""
-    if pod.status in _OVER:
-        return ""
-    if pod.status not in _LIVE:
-        return f'pod "{pod.name}" status is {pod.phase}'
-    if not pod.proxy_ready:
-        return f'container "{names.PROXY}" in pod "{pod.name}" is not ready'
-    return ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from shared.mesh.fold import wire
+from shared.mesh.fold import kinds
 from shared.mesh.snapshot import MeshConfig, Overrides
 
 _BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -38,7 +38,7 @@ _SECRET = "keyPEM"  # noqa: S105  # a field's name
 _JSON_KIND = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
-def config(found: wire.ConfigMap) -> MeshConfig:
+def config(found: kinds.ConfigMap) -> MeshConfig:
     """ConfigMap linkerd-config; a text that can't be read is a fault in it, not an error."""
     metadata = found.metadata
     values, fault = _values(found.data.get("values", ""))
@@ -54,7 +54,7 @@ def config(found: wire.ConfigMap) -> MeshConfig:
     )
 
 
-def overrides(found: wire.Secret) -> Overrides:
+def overrides(found: kinds.Secret) -> Overrides:
     """Secret linkerd-config-overrides; it holds private keys too, so all but clusterNetworks is left behind."""
     text = found.data.get("linkerd-config-overrides", b"").decode(errors="replace")
     values, _fault = _values(text)
@@ -81,7 +81,7 @@ def _values(text: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    """Values of old charts, their `global` children put beside it (pkg/config/config.go, RemoveGlobalFieldIfPresent)."""
+    """Old charts' `global` children, put beside it (pkg/config/config.go, RemoveGlobalFieldIfPresent)."""
     children = values.pop("global", None)
     return {**values, **children} if isinstance(children, dict) else values
 

@@ -15,7 +15,7 @@ _CONFIG = "linkerd-config"
 
 
 def chart_version(version: str) -> str:
-    """The chart version of an edge release: `edge-26.6.3` is chart `2026.6.3` (bin/helm-build); others are their own."""
+    """The chart version of an edge release: `edge-26.6.3` is chart `2026.6.3` (bin/helm-build); others are as is."""
     return f"20{version.removeprefix('edge-')}" if version.startswith("edge-") else version
 
 

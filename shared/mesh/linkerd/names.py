@@ -1,4 +1,4 @@
-"""Labels, annotations and variables that Linkerd knows its own by (linkerd2 pkg/k8s/labels.go, pkg/identity/service.go)."""
+"""Labels, annotations and variables that Linkerd knows its own by (pkg/k8s/labels.go, pkg/identity/service.go)."""
 
 from __future__ import annotations
 

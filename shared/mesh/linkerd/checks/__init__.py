@@ -1,0 +1,24 @@
+"""What `linkerd check` makes sure of, as a table: one file a category, judged from a snapshot and a clock.
+
+Facts: linkerd2 pkg/healthcheck/healthcheck.go (allCategories) and cli/cmd/check.go, at b24cd4059.
+"""
+
+from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Skip, Verdict
+from shared.mesh.linkerd.checks.render import exit_code, render
+from shared.mesh.linkerd.checks.run import DATA_PLANE, POST_INSTALL, TABLE, run
+
+__all__ = [
+    "DATA_PLANE",
+    "POST_INSTALL",
+    "TABLE",
+    "Category",
+    "Check",
+    "Evidence",
+    "Fault",
+    "Severity",
+    "Skip",
+    "Verdict",
+    "exit_code",
+    "render",
+    "run",
+]

@@ -1,0 +1,94 @@
+"""The table of all categories in the CLI's order, and its runner."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+
+from shared.mesh.linkerd.checks import (
+    cni,
+    config,
+    control_plane,
+    data_plane,
+    existence,
+    extensions,
+    gateway_api,
+    identity,
+    version,
+    webhooks,
+)
+from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Severity, Skip
+from shared.mesh.snapshot import MeshSnapshot
+from shared.model import CategoryReport, CheckOutcome, CheckReport, CheckResult
+
+TABLE: tuple[Category, ...] = (
+    gateway_api.CATEGORY,
+    existence.CATEGORY,
+    config.CATEGORY,
+    cni.CATEGORY,
+    identity.CATEGORY,
+    webhooks.CATEGORY,
+    identity.DATA_PLANE,
+    version.CATEGORY,
+    version.CONTROL_PLANE,
+    control_plane.PROXIES,
+    data_plane.CATEGORY,
+    control_plane.HA,
+    extensions.CATEGORY,
+)
+"""Every category, in the CLI's order; kubernetes-api and kubernetes-version test the client and are left out."""
+
+_BOTH = (
+    "gateway-api-crd",
+    "linkerd-existence",
+    "linkerd-config",
+    "linkerd-cni-plugin",
+    "linkerd-identity",
+    "linkerd-webhooks-and-apisvc-tls",
+    "linkerd-version",
+    "linkerd-control-plane-proxy",
+    "linkerd-ha-checks",
+)
+POST_INSTALL = (*_BOTH, "control-plane-version", "linkerd-extension-checks")
+"""What `linkerd check` runs."""
+DATA_PLANE = (*_BOTH, "linkerd-identity-data-plane", "linkerd-data-plane")
+"""What `linkerd check --proxy` runs."""
+
+
+def run(
+    snapshot: MeshSnapshot,
+    now: dt.datetime,
+    *,
+    expected_version: str | None,
+    categories: Collection[str] = POST_INSTALL,
+) -> CheckReport:
+    """Judge a snapshot; a fatal fault leaves out everything after it.
+
+    Args:
+        snapshot: the cluster.
+        now: the clock by which certificates are judged; with a time zone.
+        expected_version: the version that should run; None leaves versions uncompared.
+        categories: names of the categories to run, in any order.
+    """
+    evidence = Evidence(snapshot, now.astimezone(dt.UTC), expected_version)
+    reports: list[CategoryReport] = []
+    for category in TABLE:
+        if category.name not in categories:
+            continue
+        results: list[CheckResult] = []
+        for check in category.checks:
+            results.append(_judged(check, evidence))
+            if results[-1].outcome is CheckOutcome.FAIL and check.severity is Severity.FATAL:
+                return CheckReport((*reports, CategoryReport(category.name, tuple(results))))
+        reports.append(CategoryReport(category.name, tuple(results)))
+    return CheckReport(tuple(reports))
+
+
+def _judged(check: Check, evidence: Evidence) -> CheckResult:
+    verdict = check.judge(evidence)
+    if verdict is None:
+        return CheckResult(check.description, CheckOutcome.PASS)
+    if isinstance(verdict, Skip):
+        return CheckResult(check.description, CheckOutcome.SKIP, verdict.reason)
+    outcome = CheckOutcome.WARN if check.severity is Severity.WARNING else CheckOutcome.FAIL
+    return CheckResult(check.description, outcome, verdict.words, check.hint)
