@@ -13,6 +13,11 @@ from byomesh.local.home import Home
 _LONGEST_DATA = 200
 
 
+Duplicate = Annotated[int, typer.Option(min=0, help="Deliver each audit entry so many times more.")]
+Delay = Annotated[float, typer.Option(min=0, help="Seconds that each audit entry is late.")]
+Reorder = Annotated[float, typer.Option(min=0, help="Seconds in which audit entries are gathered and shuffled.")]
+
+
 def _call(method: str, path: str, body: object = None, **options: Any) -> dict[str, Any]:
     with told():
         return Client.connect(Home.default()).call(method, path, body, **options)
@@ -97,11 +102,7 @@ def publish(
         out.print(f"published as {answer['message_id']}")
 
 
-def troubles(
-    duplicate: Annotated[int, typer.Option(min=0, help="Deliver each audit entry so many times more.")] = 0,
-    delay: Annotated[float, typer.Option(min=0, help="Seconds that each entry is late.")] = 0.0,
-    reorder: Annotated[float, typer.Option(min=0, help="Seconds in which entries are gathered and shuffled.")] = 0.0,
-) -> None:
+def troubles(duplicate: Duplicate = 0, delay: Delay = 0.0, reorder: Reorder = 0.0) -> None:
     """Set what happens to audit entries on their way; without options, nothing does again."""
     _call("POST", "/troubles", {"duplicate": duplicate, "delay": delay, "reorder": reorder})
     out.print(f"entries: {duplicate} duplicates each, {delay:g} s late, shuffled within {reorder:g} s")

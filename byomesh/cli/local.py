@@ -48,6 +48,9 @@ def up(
     charts: Annotated[
         str, typer.Option(envvar="BYOMESH_CHARTS", help="Folder of charts; without it, the mesh's own repository.")
     ] = "",
+    duplicate: deliveries.Duplicate = 0,
+    delay: deliveries.Delay = 0.0,
+    reorder: deliveries.Reorder = 0.0,
     setting: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Environment variable for the functions.")
     ] = None,
@@ -63,6 +66,7 @@ def up(
         build_with_display(err)
         arguments = ["--project", project, "--pace", str(pace), "--pod-seconds", str(pod_seconds)]
         arguments += ["--charts", str(Path(charts).absolute()) if charts else ""]
+        arguments += ["--duplicate", str(duplicate), "--delay", str(delay), "--reorder", str(reorder)]
         arguments += [part for pair in settings.items() for part in ("--setting", "=".join(pair))]
         with err.status("starting") as status:
             start(home, arguments, lambda step: status.update(f"starting: {step}"))
