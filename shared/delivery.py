@@ -8,9 +8,10 @@ Temporary, anything else raise: functions-framework answers 500 and the delivery
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -56,33 +57,50 @@ class Deliver(Generic[_R]):
         @functools.wraps(act)
         def handle(event: CloudEvent) -> None:
             with telemetry.continue_trace(events.trace(event)):
-                self._handle(event, act)
+                emit = Emitter(settings(), self._stage)
+                with self._told():
+                    request = self._read(event, emit)
+                if request is not None:
+                    self._act(act, request, waits_of(events.attributes(event)), emit)
 
         return handle
 
-    def _handle(self, event: CloudEvent, act: Callable[[_R], Outcome]) -> None:
-        emit = Emitter(settings(), self._stage)
+    def _read(self, event: CloudEvent, emit: Emitter) -> _R | None:
+        """The event's request; None where it asks for nothing, or can't be read, which is then said."""
         try:
             request = self._decode(event)
         except Permanent as error:
             telemetry.error(str(error), stage=self._stage, reason=error.reason)
             emit.status(failure(error, None))
-            return
+            return None
         if isinstance(request, Ignored):
             telemetry.info(f"ignored: {request.reason}", stage=self._stage)
-            return
+            return None
+        return request
+
+    def _act(self, act: Callable[[_R], Outcome], request: _R, waits: int, emit: Emitter) -> None:
         bound = {"cluster": str(request.cluster), "request_id": request.request_id, "project": settings().project}
-        with telemetry.bind(**bound):
+        with telemetry.bind(**bound), self._told():
             try:
                 outcome = act(request)
             except (Permanent, Refused) as error:
                 telemetry.error(str(error), stage=self._stage, reason=error.reason)
                 emit.status(failure(error, request))
-            except Temporary as error:
-                telemetry.warning(f"will be tried again: {error}", stage=self._stage, reason=error.reason)
-                raise
             else:
-                emit.outcome(outcome, request, waits_of(events.attributes(event)))
+                emit.outcome(outcome, request, waits)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Log why a delivery is refused; the error goes on."""
+        try:
+            yield
+        except Temporary as error:
+            telemetry.warning(f"will be tried again: {error}", stage=self._stage, reason=error.reason)
+            raise
+        except Exception as error:
+            # Its words may be anything, so they stay in the traceback that the platform writes.
+            telemetry.error(f"unforeseen, will be tried again: {type(error).__name__}", stage=self._stage)
+            raise
 
 
 def waits_of(attributes: Mapping[str, str]) -> int:

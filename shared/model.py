@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import msgspec
 
-from shared.errors import Permanent
+from shared.errors import Permanent, shorten
 
 SCHEMA = 1
 """Newest message schema that this version understands."""
@@ -332,9 +332,10 @@ def from_builtins(raw: Any, kind: type[_M]) -> _M:
             remedy="deploy a newer version of byomesh, or publish schema 1",
         )
     name = raw.get("cluster")
-    if isinstance(name, str):
-        cluster = ClusterRef.parse(name)
-        raw = {**raw, "cluster": {"project": cluster.project, "location": cluster.location, "name": cluster.name}}
+    if name is not None:
+        if not isinstance(name, str):
+            raise Permanent("MalformedMessage", f"cluster is {shorten(repr(name), 200)}, not a name", remedy=_LEAST)
+        raw = {**raw, "cluster": msgspec.to_builtins(ClusterRef.parse(name))}
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:

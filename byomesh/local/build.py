@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -125,6 +126,8 @@ def _build(folder: Path, missing: list[str], tell: Progress) -> None:
         raise BuildError(f"{_SOURCES / 'go.mod'} names no Go version; restore that file from version control.")
     go = _Go(find_go((int(needed[1]), int(needed[2])), lambda: tell("installing Go", 0, 0)))
     packages = {field: _PACKAGES[field] for field in missing}
+    for left_by_a_killed_run in folder.glob(".link-*"):
+        shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
     tell("reading the sources", 0, 0)
     go.compile(go.dependencies(list(packages.values()), tell), tell)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".link-") as scratch, ThreadPoolExecutor(2) as pool:

@@ -33,6 +33,7 @@ class _Display:
         self._console = console
         self._began = time.monotonic()
         self._spoke = self._began
+        self._doing = ""
         self._built = 0
         self.bars = Progress(
             SpinnerColumn(),
@@ -52,21 +53,20 @@ class _Display:
         now = time.monotonic()
         if what.startswith(("kube-", "etcd", "helm", "kwok", "pubsub")):
             self._built += 1
-            self._console.print(
-                f"built {what} ({done} of {total}, after {now - self._began:.0f} s)", highlight=False, soft_wrap=True
-            )
-        elif not self._console.is_terminal and now - self._spoke >= _QUIET_EVERY:
-            self._spoke = now
+            self._say(f"built {what} ({done} of {total}, after {now - self._began:.0f} s)")
+        elif not self._console.is_terminal and (what != self._doing or now - self._spoke >= _QUIET_EVERY):
+            self._doing, self._spoke = what, now
             counted = f" {done} of {total}" if total else ""
-            self._console.print(f"{what}{counted} ({now - self._began:.0f} s)", highlight=False, soft_wrap=True)
+            self._say(f"{what}{counted} ({now - self._began:.0f} s)")
 
     def finish(self, binaries: Binaries) -> None:
         """Says where the programs are and what that took."""
         seconds = time.monotonic() - self._began
         how = f"built {self._built} in {seconds:.0f} s" if self._built else "built before"
-        self._console.print(
-            f"the local cloud's programs: {how}, in {binaries.etcd.parent}", highlight=False, soft_wrap=True
-        )
+        self._say(f"the local cloud's programs: {how}, in {binaries.etcd.parent}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ class _Token:
     expires: float
 
 
-class BadToken(Exception):  # noqa: N818 - Google calls the answer invalid_grant
+class BadToken(Exception):
     """An assertion or a self-signed JWT that isn't accepted; its text says why."""
 
 

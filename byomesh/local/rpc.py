@@ -43,7 +43,7 @@ class Call:
     ip: str = LOOPBACK
 
 
-class RpcFailure(Exception):  # noqa: N818 - a gRPC status, not an error of this program
+class RpcFailure(Exception):
     """A call that is answered with a status other than OK.
 
     Attributes:

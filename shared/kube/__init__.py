@@ -3,8 +3,9 @@
 Nothing is repeated here: what fails for a passing reason raises Temporary, and its delivery comes again.
 """
 
-from shared.kube.api import Kube, Resource
+from shared.kube.api import Kube
 from shared.kube.connect import Token, connect, default_token, from_kubeconfig
+from shared.kube.discovery import Resource
 from shared.kube_errors import (
     AdmissionDenied,
     AlreadyExists,

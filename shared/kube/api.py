@@ -17,6 +17,7 @@ from google.auth.exceptions import GoogleAuthError
 from kubernetes import client
 
 from shared import google_errors, kube_errors
+from shared.kube.discovery import Resource, read_resources
 from shared.kube_errors import Unavailable, UnknownKind
 
 _CONNECT_TIMEOUT = 10.0
@@ -30,28 +31,6 @@ _PATCH_TYPES = {
     "json": "application/json-patch+json",
 }
 _APPLY_TYPE = "application/apply-patch+yaml"
-
-
-class Resource(msgspec.Struct, frozen=True):
-    """What API discovery says of a kind.
-
-    Attributes:
-        plural: its name in paths.
-        namespaced: whether its objects live in namespaces.
-    """
-
-    plural: str
-    namespaced: bool
-
-
-class _ApiResource(msgspec.Struct, frozen=True):
-    name: str
-    kind: str
-    namespaced: bool
-
-
-class _ApiResourceList(msgspec.Struct, frozen=True):
-    resources: tuple[_ApiResource, ...] = ()
 
 
 class _ListMeta(msgspec.Struct, frozen=True):
@@ -202,9 +181,7 @@ class Kube:
         known = self._resources.get(api_version, {})
         if kind not in known:
             raw = self.get_raw(f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}")
-            listed = msgspec.json.decode(raw, type=_ApiResourceList).resources if raw is not None else ()
-            # Subresources are listed too, as NAME/status.
-            known = {found.kind: Resource(found.name, found.namespaced) for found in listed if "/" not in found.name}
+            known = read_resources(raw) if raw is not None else {}
             self._resources[api_version] = known
         return known.get(kind)
 

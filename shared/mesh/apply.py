@@ -17,7 +17,7 @@ from shared.kube import Kube
 from shared.mesh.drift import Drift, ObjectName, owned_by_helm
 from shared.mesh.installation import HELM_MANAGER, conflicts
 from shared.mesh.lease import Lease
-from shared.mesh.linkerd.repairs import Patch
+from shared.mesh.patch import Patch
 from shared.mesh.plan import (
     FIELD_MANAGER,
     ForgetRevision,

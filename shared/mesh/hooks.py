@@ -11,7 +11,7 @@ import msgspec
 
 from shared import gke
 from shared.kube import Kube
-from shared.mesh.linkerd.repairs import Patch
+from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile
 from shared.model import CheckReport
 

@@ -2,10 +2,10 @@
 
     installation + desired -> install | upgrade | repair | nothing | refuse
 
-Rules, first to last: somebody else's mesh is refused; a namespace, label or Secret that is missing is written; a release
-that is missing, unfinished, failed, or of another chart, version or values is installed by Helm; of a release that
-agrees, only the objects that drifted are applied again. A field that another manager holds is taken back only where it
-belongs to what this system repairs (`Desired.ours`); elsewhere it is left alone and reported.
+Rules, first to last: somebody else's mesh is refused; a namespace, label or Secret that is missing is written; a
+release that is missing, unfinished, failed, or of another chart, version or values is installed by Helm; of a release
+that agrees, only the objects that drifted are applied again. A field that another manager holds is taken back only
+where it belongs to what this system repairs (`Desired.ours`); elsewhere it is left alone and reported.
 """
 
 from __future__ import annotations

@@ -92,7 +92,8 @@ def decode_release(secret: Mapping[str, Any]) -> DeployedRelease:
     try:
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
         stored = msgspec.json.decode(gzip.decompress(packed), type=_Stored)
-    except (KeyError, ValueError, OSError, EOFError, zlib.error) as error:
+        manifest = parse_manifest(stored.manifest)
+    except (KeyError, TypeError, ValueError, OSError, EOFError, zlib.error, yaml.YAMLError) as error:
         raise Permanent(
             "UnreadableRelease",
             f"the Secret {name} doesn't hold a Helm release that can be read ({type(error).__name__})",
@@ -106,7 +107,7 @@ def decode_release(secret: Mapping[str, Any]) -> DeployedRelease:
         version=stored.chart.metadata.version,
         app_version=stored.chart.metadata.appVersion,
         values=stored.config or {},
-        manifest=parse_manifest(stored.manifest),
+        manifest=manifest,
         secret=name,
     )
 

@@ -24,23 +24,25 @@ def run(request: ClusterEvent | InstallRequest, *, google: gke.Gke, settings: Se
         Refused: the organisation's policy forbids the change.
         Permanent: a request names a cluster that doesn't exist.
     """
+    # An event that had to wait comes back as a request with the reason `created`: it asks for what the policy says.
+    asked = request if isinstance(request, InstallRequest) and request.reason is not Reason.CREATED else None
     try:
         cluster = google.get(request.cluster)
     except Permanent as error:
-        if isinstance(request, ClusterEvent) and error.reason == gke.CLUSTER_GONE:
+        if asked is None and error.reason == gke.CLUSTER_GONE:
             return Ignored(f"{request.cluster} was deleted before anybody looked")
         raise
     decision = policy.decide(cluster.facts)
     if decision.mode is policy.Mode.REFUSE:
         raise Refused("PolicyRefuses", decision.reason, cluster=str(request.cluster), remedy="correct the label")
-    mesh = request.mesh if isinstance(request, InstallRequest) and not decision.opted_out else decision.mesh
+    mesh = asked.mesh if asked is not None and not decision.opted_out else decision.mesh
     if mesh is None:
         return Ignored(f"{request.cluster}: {decision.reason}")
     install = InstallRequest(
         cluster=request.cluster,
         mesh=mesh,
         version=request.version if isinstance(request, InstallRequest) else None,
-        reason=request.reason if isinstance(request, InstallRequest) else Reason.CREATED,
+        reason=asked.reason if asked is not None else Reason.CREATED,
         request_id=request.request_id,
         actor=request.actor if isinstance(request, InstallRequest) else None,
     )

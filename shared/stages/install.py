@@ -10,7 +10,7 @@ import msgspec
 
 from shared import gke, kube, telemetry
 from shared.config import Settings
-from shared.errors import Refused
+from shared.errors import Refused, shorten
 from shared.helm import Helm
 from shared.mesh import admission, apply, lease
 from shared.mesh.engine import Mesh
@@ -127,17 +127,25 @@ def _denied(cluster: gke.Cluster, verdict: admission.Verdict, waiting: Waiting, 
         return waiting.later("ClusterNotReady", f"the cluster to admit pods ({verdict.words})", settings.operation_step)
     if cluster.allow_net_admin:
         return waiting.later(
-            "NetAdminPropagating", "Warden to learn that NET_ADMIN is allowed", settings.operation_step
+            "NetAdminPropagating",
+            f"Warden to learn that NET_ADMIN is allowed ({shorten(verdict.words, 300)})",
+            settings.operation_step,
         )
     raise Refused(
         "NetAdminNotAllowed",
         f"the cluster rejects pods with NET_ADMIN: {verdict.words}",
         cluster=str(cluster.ref),
         tried="a server-side dry run of a pod that asks for NET_ADMIN",
-        remedy=(
-            f"gcloud container clusters update {cluster.ref.name} --project {cluster.ref.project} "
-            f"--location {cluster.ref.location} --workload-policies=allow-net-admin, then publish the request again"
-        ),
+        remedy=f"{_way_to_net_admin(cluster)}, then publish the request again",
+    )
+
+
+def _way_to_net_admin(cluster: gke.Cluster) -> str:
+    if not cluster.autopilot:
+        return "let what denies it admit NET_ADMIN"
+    return (
+        f"gcloud container clusters update {cluster.ref.name} --project {cluster.ref.project} "
+        f"--location {cluster.ref.location} --workload-policies=allow-net-admin"
     )
 
 

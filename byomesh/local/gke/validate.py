@@ -105,9 +105,10 @@ def idle(cluster: state.LocalCluster, running: container_v1.Operation | None) ->
 
 
 def org_policy(policy: state.OrgPolicy | None, config: container_v1.WorkloadPolicyConfig) -> None:
-    """Refuse allow-net-admin where a custom constraint denies it
-    (https://cloud.google.com/kubernetes-engine/docs/how-to/custom-org-policies#test).
-    """  # noqa: D205 - one sentence with its source
+    """Refuse allow-net-admin where a custom constraint denies it.
+
+    Source: https://cloud.google.com/kubernetes-engine/docs/how-to/custom-org-policies#test.
+    """
     if policy is None or not config.allow_net_admin:
         return
     constraint = f"customConstraints/{policy.constraint}"

@@ -64,6 +64,7 @@ class ControlPlane:
         self._processes: list[Process] = []
         self._session: aiohttp.ClientSession | None = None
         self._nodes = 0
+        self._stopped = False
 
     async def __aenter__(self) -> Self:
         try:
@@ -113,10 +114,13 @@ class ControlPlane:
         """Starts it and waits until it is ready, within `seconds` in all.
 
         Raises:
-            ProcessError: one of its programs ended or wasn't ready; what was started goes on until `stop`.
+            ProcessError: one of its programs ended or wasn't ready, or `stop` was called meanwhile; what was started
+                goes on until `stop`.
         """
         deadline = time.monotonic() + seconds
         await asyncio.to_thread(self._write_files)
+        if self._stopped:
+            raise ProcessError(f"cluster {self.name} was stopped before it ran")
         await self.network.start()
         etcd = self._launch("etcd", command_lines.etcd(self._binaries, self._layout))
         # An API server that doesn't find it there looks again a whole second later.
@@ -173,6 +177,7 @@ class ControlPlane:
 
     async def stop(self) -> None:
         """Ends its programs and removes their sockets; its folder stays, with the logs. Harmless at any time."""
+        self._stopped = True
         if self._session is not None:
             await self._session.close()
             self._session = None

@@ -28,7 +28,7 @@ Mint = Callable[[str], str]
 NAME_KEPT_SECONDS = 3600.0
 
 
-class NameTaken(Exception):  # noqa: N818 - an answer to the caller, not an error of the queue
+class NameTaken(Exception):
     """A task of that name exists, or existed too recently."""
 
 

@@ -6,10 +6,9 @@ import dataclasses
 
 import msgspec
 
-from shared.mesh.fold import wire
+from shared.mesh.fold import names, wire
+from shared.mesh.fold.cidrs import Networks
 from shared.mesh.fold.proxies import Proxies, Tally, decode_pod
-from shared.mesh.linkerd import names
-from shared.mesh.linkerd.networks import Networks
 from shared.mesh.snapshot import SHOWN, AddressFold, Pod, ProxyFold, ServiceFold, Uncovered
 
 _PODS = msgspec.json.Decoder(wire.Page[wire.Pod])

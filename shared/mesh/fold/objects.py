@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from shared.mesh import snapshot
-from shared.mesh.fold import kinds, wire
-from shared.mesh.linkerd import names
+from shared.mesh.fold import kinds, names, wire
 
 _CERTIFICATES: Final = ("tls.crt", "crt.pem", "ca.crt")
 _KEYS: Final = ("tls.key", "key.pem")
@@ -96,7 +95,7 @@ def webhooks(found: kinds.Webhooks) -> snapshot.Webhooks:
 def credential(found: kinds.Secret) -> snapshot.Credential:
     """The public part of a TLS Secret; the private keys are read for their public halves and let go."""
     # The certificate library takes a while to import, and most callers of this module have no Secret to read.
-    from shared.mesh.linkerd.trust import public_half  # noqa: PLC0415
+    from shared.mesh.fold.pem import public_half  # noqa: PLC0415
 
     data = found.data
     return snapshot.Credential(

@@ -7,9 +7,8 @@ from typing import Protocol
 
 import msgspec
 
-from shared.mesh.fold import wire
+from shared.mesh.fold import names, proxy, wire
 from shared.mesh.fold.status import pod_status
-from shared.mesh.linkerd import names, proxy
 from shared.mesh.snapshot import (
     SHOWN,
     Condition,

@@ -17,6 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from shared.mesh.linkerd.trust import Certificate, common_name, rfc3339, signature_name
 from shared.mesh.linkerd.words import quoted
 
+_OUT_OF_TIME = "x509: certificate has expired or is not yet valid"
 _MOST_SIGNATURES = 100
 """Signature checks that one verification makes at most."""
 
@@ -39,18 +40,25 @@ def verify_fault(
             _check_name(leaf, name)
         chains = [(leaf,)] if leaf in roots else _Search(intermediates, roots, now).chains((leaf,))
     except _Invalid as fault:
-        return str(fault)
+        words = str(fault)
+        return words + _times(leaf, now) if words.startswith(_OUT_OF_TIME) else words
     fit = any(_for_servers(chain) for chain in chains)
     return "" if fit else "x509: certificate specifies an incompatible key usage"
 
 
+def _times(leaf: Certificate, now: dt.datetime) -> str:
+    """What linkerd2 adds where a certificate's time is the fault (pkg/tls/cred.go, Verify)."""
+    moments = (now, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+    current, start, end = (moment.strftime("%Y-%m-%d %H:%M:%S +0000 UTC") for moment in moments)
+    return f" - Current Time : {current} - Invalid before {start} - Invalid After {end}"
+
+
 def _check_time(certificate: Certificate, now: dt.datetime) -> None:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    words = "x509: certificate has expired or is not yet valid: current time"
     if now < start:
-        raise _Invalid(f"{words} {rfc3339(now)} is before {rfc3339(start)}")
+        raise _Invalid(f"{_OUT_OF_TIME}: current time {rfc3339(now)} is before {rfc3339(start)}")
     if now > end:
-        raise _Invalid(f"{words} {rfc3339(now)} is after {rfc3339(end)}")
+        raise _Invalid(f"{_OUT_OF_TIME}: current time {rfc3339(now)} is after {rfc3339(end)}")
 
 
 def _dns_names(certificate: Certificate) -> list[str] | None:
@@ -93,36 +101,44 @@ class _Search:
 
     def chains(self, chain: tuple[Certificate, ...]) -> list[tuple[Certificate, ...]]:
         """Every way on from the last of `chain`; raises _Invalid if there is none."""
-        child = chain[-1]
         found: list[tuple[Certificate, ...]] = []
         hint: tuple[str, Certificate] | None = None
-        fault: str | None = None
+        last = (
+            ""  # only the newest verdict on a parent's validity ends the search; the first fault of any kind is a hint
+        )
         for is_root, pool in self._pools:
-            for parent in _likely_parents(child, pool):
-                self._checks += 1
-                if self._checks > _MOST_SIGNATURES:
-                    raise _Invalid("x509: signature check attempts limit reached while verifying certificate chain")
+            for parent in _likely_parents(chain[-1], pool):
+                self._count()
                 if _same_holder(parent, chain):
                     continue
-                wrong = self._parent_fault(child, parent, chain, is_root=is_root)
-                if wrong:
-                    hint = hint or (wrong, parent)
+                unsigned = _signature_fault(chain[-1], parent)
+                if not unsigned:
+                    last = self._validity_fault(parent, chain, is_root=is_root)
+                if unsigned or last:
+                    hint = hint or (unsigned or last, parent)
                 elif is_root:
                     found.append((*chain, parent))
                 else:
-                    try:
-                        found += self.chains((*chain, parent))
-                    except _Invalid as deeper:
-                        fault = str(deeper)
+                    last = self._deeper((*chain, parent), found)
         if not found:
-            raise _Invalid(fault or _unknown_authority(hint))
+            raise _Invalid(last or _unknown_authority(hint))
         return found
 
-    def _parent_fault(
-        self, child: Certificate, parent: Certificate, chain: tuple[Certificate, ...], *, is_root: bool
-    ) -> str:
+    def _count(self) -> None:
+        self._checks += 1
+        if self._checks > _MOST_SIGNATURES:
+            raise _Invalid("x509: signature check attempts limit reached while verifying certificate chain")
+
+    def _deeper(self, chain: tuple[Certificate, ...], found: list[tuple[Certificate, ...]]) -> str:
+        """Add every way on from an intermediate to `found`, or tell why there is none."""
         try:
-            _check_signature(child, parent)
+            found += self.chains(chain)
+        except _Invalid as fault:
+            return str(fault)
+        return ""
+
+    def _validity_fault(self, parent: Certificate, chain: tuple[Certificate, ...], *, is_root: bool) -> str:
+        try:
             _check_time(parent, self._now)
         except _Invalid as fault:
             return str(fault)
@@ -192,34 +208,35 @@ def _same_holder(candidate: Certificate, chain: Sequence[Certificate]) -> bool:
     )
 
 
-def _check_signature(child: Certificate, parent: Certificate) -> None:
+def _may_sign(parent: Certificate) -> bool:
     constraints = _constraints(parent)
-    may_sign = constraints is not None and constraints.ca
-    if parent.version is x509.Version.v1:
-        may_sign = constraints is None or constraints.ca
+    if constraints is not None and not constraints.ca:
+        return False
+    if constraints is None and parent.version is x509.Version.v3:
+        return False
     try:
-        usage = parent.extensions.get_extension_for_class(x509.KeyUsage).value
-        may_sign = may_sign and usage.key_cert_sign
+        return parent.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound:
-        pass
-    if not may_sign:
-        raise _Invalid("x509: invalid signature: parent certificate cannot sign this kind of certificate")
+        return True
+
+
+def _signature_fault(child: Certificate, parent: Certificate) -> str:
+    """Why `parent` didn't sign `child`; "" where it did."""
+    if not _may_sign(parent):
+        return "x509: invalid signature: parent certificate cannot sign this kind of certificate"
     signature, key = signature_name(child), parent.public_key()
     by_rsa = isinstance(key, rsa.RSAPublicKey)
     family = "RSA" if signature.endswith("-RSA") else signature.partition("-")[0]
     if (family == "RSA") != by_rsa:
-        go_type = "*rsa.PublicKey" if by_rsa else "*ecdsa.PublicKey"
-        article = "an" if family[0] in "RE" else "a"
-        raise _Invalid(
-            f"x509: signature algorithm specifies {article} {family} public key, but have public key of type {go_type}"
-        )
+        kind = "*rsa.PublicKey" if by_rsa else "*ecdsa.PublicKey"
+        return f"x509: signature algorithm specifies an {family} public key, but have public key of type {kind}"
     try:
         child.verify_directly_issued_by(parent)
     except InvalidSignature:
-        words = "crypto/rsa: verification error" if by_rsa else f"x509: {family} verification failure"
-        raise _Invalid(words) from None
+        return "crypto/rsa: verification error" if by_rsa else f"x509: {family} verification failure"
     except (TypeError, ValueError, UnsupportedAlgorithm):
-        raise _Invalid("x509: cannot verify signature: algorithm unimplemented") from None
+        return "x509: cannot verify signature: algorithm unimplemented"
+    return ""
 
 
 def _for_servers(chain: Sequence[Certificate]) -> bool:

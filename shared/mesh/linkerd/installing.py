@@ -60,8 +60,7 @@ def fleet_trust(store: TrustStore, now: dt.datetime) -> certificates.AnchorPaylo
 def _live_networks(config: dict[str, Any] | None) -> str:
     if config is None:
         return ""
-    found = repairs.CLUSTER_NETWORKS_LINE.search(str((config.get("data") or {}).get("values", "")))
-    return found["networks"].strip().strip("\"'") if found else ""
+    return repairs.networks_in(str((config.get("data") or {}).get("values", "")))
 
 
 def wished_networks(cluster: gke.Cluster, live: str, extra: tuple[str, ...] = ()) -> str:

@@ -15,45 +15,46 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
+import yaml
+
+from shared.mesh.patch import Patch
 
 PROXY_VARIABLES = ("LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS", "LINKERD2_PROXY_POLICY_CLUSTER_NETWORKS")
 """What tells a proxy which addresses are the cluster's."""
 _ARGUMENT = "--cluster-networks="
-CLUSTER_NETWORKS_LINE = re.compile(r"^clusterNetworks:(?P<networks>.*)$", re.MULTILINE)
-"""The one line of linkerd-config's `values` that holds the networks."""
+_NETWORKS_ENTRY = re.compile(r"""^(['"]?)clusterNetworks\1[ \t]*:.*(?:\n[ \t]+.*)*$""", re.MULTILINE)
+"""The entry of the values that holds the networks: one line as Helm writes it, more where somebody folded it."""
 
 
-class Patch(msgspec.Struct, frozen=True):
-    """One write.
+def networks_in(values: str) -> str:
+    """The networks as a text of Helm values says them; "" where it doesn't, or can't be read."""
+    entry = _NETWORKS_ENTRY.search(values)
+    try:
+        found = yaml.safe_load(entry[0])["clusterNetworks"] if entry is not None else None
+    except (yaml.YAMLError, TypeError):
+        return ""
+    return found if isinstance(found, str) else ""
 
-    Attributes:
-        path: the object's path on the API server.
-        what: the object and field in words.
-        kind: how Kubernetes merges `body`.
-        body: the patch; carries the resourceVersion that was looked at, so that a newer edit isn't overwritten.
-    """
 
-    path: str
-    what: str
-    kind: Literal["merge", "strategic"]
-    body: dict[str, Any]
+def _with_networks(values: str, networks: str) -> str:
+    """Helm values that say `networks`, and all else as it was, in the form in which Helm writes them."""
+    line = f"clusterNetworks: {networks}"
+    if _NETWORKS_ENTRY.search(values):
+        return _NETWORKS_ENTRY.sub(line, values, count=1)
+    others = values.rstrip()
+    # No other value: Go writes an empty map so.
+    return f"{line}\n" if others in ("", "{}") else f"{others}\n{line}\n"
 
 
 def config_map_patch(config: Mapping[str, Any], networks: str) -> Patch | None:
     """The patch of linkerd-config, or None where it already says `networks`.
 
-    Only the one line changes, in the form in which Helm renders it, so that the next upgrade finds no difference.
+    Only that entry changes, to the form in which Helm renders it, so that the next upgrade finds no difference.
     """
     text = str(config["data"]["values"])
-    line = f"clusterNetworks: {networks}"
-    changed = (
-        CLUSTER_NETWORKS_LINE.sub(line, text, count=1)
-        if CLUSTER_NETWORKS_LINE.search(text)
-        else f"{text.rstrip()}\n{line}\n"
-    )
+    changed = _with_networks(text, networks)
     if changed == text:
         return None
     metadata = config["metadata"]
@@ -104,16 +105,16 @@ def _container_patch(container: Mapping[str, Any], networks: str) -> dict[str, A
 
 
 def overrides_patch(secret: Mapping[str, Any], networks: str) -> Patch | None:
-    """The patch of the CLI's linkerd-config-overrides, or None where it already says `networks`; other values stay."""
+    """The patch of the CLI's linkerd-config-overrides; all other values stay.
+
+    None where it already says `networks`, or where it is no text: then it is no values either, and not ours to replace.
+    """
     key = "linkerd-config-overrides"
     try:
-        text = base64.b64decode(secret["data"][key]).decode()
-    except (KeyError, binascii.Error, UnicodeDecodeError):
-        text = ""
-    line = f"clusterNetworks: {networks}"
-    changed = (
-        CLUSTER_NETWORKS_LINE.sub(line, text, count=1) if CLUSTER_NETWORKS_LINE.search(text) else f"{line}\n{text}"
-    )
+        text = base64.b64decode((secret.get("data") or {}).get(key) or "").decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    changed = _with_networks(text, networks)
     if changed == text:
         return None
     metadata = secret["metadata"]

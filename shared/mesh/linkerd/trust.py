@@ -1,24 +1,18 @@
 """Certificates as Linkerd's own tools read and judge them, one at a time; chains are next door.
 
-Pure; the clock is passed in. Facts: linkerd2 pkg/tls/{codec,cred}.go and pkg/issuercerts/issuercerts.go; Go's
-encoding/pem.
+Pure; the clock is passed in. Facts: linkerd2 pkg/tls/{codec,cred}.go and pkg/issuercerts/issuercerts.go.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 import functools
-import re
-from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
+from shared.mesh.fold.pem import next_block, spki
 from shared.mesh.snapshot import PublicKey
 
 Certificate = x509.Certificate
@@ -28,11 +22,6 @@ SOON = dt.timedelta(days=60)
 _P256 = 256
 _RSA_SIZES = (2048, 4096)
 
-_BLOCK = re.compile(
-    r"(?:^|(?<=\n))-----BEGIN (?P<type>[^\n]*?)-----[ \t\r]*\n(?P<body>(?:(?!-----BEGIN ).)*?)"
-    r"(?:(?<=\n))-----END (?P=type)-----[ \t\r]*(?:\n|$)",
-    re.DOTALL,
-)
 _SIGNATURES = {
     SignatureAlgorithmOID.RSA_WITH_SHA1: "SHA1-RSA",
     SignatureAlgorithmOID.RSA_WITH_SHA256: "SHA256-RSA",
@@ -50,23 +39,6 @@ class PemError(ValueError):
     """A text that can't be read as PEM certificates; `str()` is the sentence that `linkerd check` prints."""
 
 
-class _Block(NamedTuple):
-    type: str
-    der: bytes
-    rest: str
-
-
-def _next_block(text: str) -> _Block | None:
-    for match in _BLOCK.finditer(text):
-        lines = [line for line in match["body"].splitlines() if ":" not in line]
-        try:
-            der = base64.b64decode("".join("".join(lines).split()), validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        return _Block(match["type"], der, text[match.end() :])
-    return None
-
-
 @functools.lru_cache(maxsize=64)
 def read_certificates(pem: str) -> tuple[Certificate, ...]:
     """The certificates of a PEM text up to the first block that is none.
@@ -77,7 +49,7 @@ def read_certificates(pem: str) -> tuple[Certificate, ...]:
     found: list[Certificate] = []
     rest = pem
     while rest:
-        block = _next_block(rest)
+        block = next_block(rest)
         if block is None:
             raise PemError("not a PEM certificate")
         if block.type != "CERTIFICATE":
@@ -90,34 +62,10 @@ def read_certificates(pem: str) -> tuple[Certificate, ...]:
     return tuple(found)
 
 
-def public_half(pem: bytes) -> PublicKey:
-    """The public half of the first block's private key, or why it can't be read; nothing of the text is repeated."""
-    block = _next_block(pem.decode(errors="replace"))
-    if block is None:
-        return PublicKey(fault="not PEM-encoded")
-    if block.type not in ("EC PRIVATE KEY", "RSA PRIVATE KEY", "PRIVATE KEY"):
-        return PublicKey(fault=f"unsupported block type: '{block.type}'")
-    try:
-        key = serialization.load_der_private_key(block.der, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return PublicKey(fault="x509: failed to parse private key")
-    if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        kind = type(key).__name__.removesuffix("PrivateKey").lstrip("_").lower()
-        return PublicKey(
-            fault=f"unsupported PKCS#8 encoded private key type: '{kind}.PrivateKey', "
-            "linkerd2 only supports ECDSA and RSA private keys"
-        )
-    return PublicKey(_spki(key.public_key()))
-
-
-def _spki(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> bytes:
-    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
 def belongs(key: PublicKey, certificate: Certificate) -> bool:
     """Whether a key is its certificate's."""
     public = certificate.public_key()
-    return isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) and _spki(public) == key.spki
+    return isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) and spki(public) == key.spki
 
 
 def listed(certificate: Certificate, fault: str) -> str:

@@ -10,6 +10,7 @@ from shared.mesh.hooks import Verification
 from shared.mesh.linkerd import checks, networks, repairs
 from shared.mesh.linkerd.installing import wished_networks
 from shared.mesh.observe import observe
+from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile
 from shared.mesh.snapshot import MeshSnapshot
 
@@ -38,7 +39,7 @@ def _version(snapshot: MeshSnapshot) -> str:
 
 def _network_repairs(
     kube: Kube, profile: Profile, cluster: gke.Cluster, snapshot: MeshSnapshot
-) -> tuple[repairs.Patch, ...]:
+) -> tuple[Patch, ...]:
     if snapshot.config is None or snapshot.config.values is None:
         return ()
     live = snapshot.config.networks or ""

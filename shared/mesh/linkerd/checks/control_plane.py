@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.mesh.linkerd import names, proxy
+from shared.mesh.fold import names, proxy
 from shared.mesh.linkerd.checks import channels
 from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Skip, Verdict, not_found
 from shared.mesh.linkerd.checks.version import UNKNOWN

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from shared.mesh.linkerd import names, networks
+from shared.mesh.fold import names
+from shared.mesh.linkerd import networks
 from shared.mesh.linkerd.checks.check import (
     Category,
     Check,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.mesh.linkerd import names
+from shared.mesh.fold import names
 from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Verdict
 
 _ROUTES = ("httproutes.gateway.networking.k8s.io", "grpcroutes.gateway.networking.k8s.io")

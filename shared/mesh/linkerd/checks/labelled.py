@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from shared.mesh.linkerd import names
+from shared.mesh.fold import names
 
 
 class _Labelled(Protocol):

@@ -12,9 +12,8 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from shared.errors import Temporary
-from shared.mesh.fold import Folding, kinds, objects, settings, wire
-from shared.mesh.linkerd import names, networks
-from shared.mesh.recorded import RecordedCluster
+from shared.mesh.fold import Folding, cidrs, kinds, names, objects, settings, wire
+from shared.mesh.observe.recorded import RecordedCluster
 from shared.mesh.snapshot import Cni, Crd, Credential, MeshConfig, MeshSnapshot, Overrides
 
 CRDS = (
@@ -154,11 +153,11 @@ class _Reader:
         return folding
 
 
-def _parsed(text: str | None) -> networks.Networks | None:
+def _parsed(text: str | None) -> cidrs.Networks | None:
     """The networks to judge by; None where there are none or they can't be read, which the checks then say."""
     try:
-        return None if text is None else networks.parse(text)
-    except networks.NetworksError:
+        return None if text is None else cidrs.parse(text)
+    except cidrs.NetworksError:
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.mesh.linkerd import names
+from shared.mesh.fold import names
 from shared.mesh.snapshot import Pod
 
 OVER = ("Completed", "NodeShutdown", "Shutdown", "Terminated")
