@@ -37,9 +37,7 @@ def _version(snapshot: MeshSnapshot) -> str:
     return str((config.values or {}).get("linkerdVersion", "")) if config is not None else ""
 
 
-def _network_repairs(
-    kube: Kube, profile: Profile, cluster: gke.Cluster, snapshot: MeshSnapshot
-) -> tuple[Patch, ...]:
+def _network_repairs(kube: Kube, profile: Profile, cluster: gke.Cluster, snapshot: MeshSnapshot) -> tuple[Patch, ...]:
     if snapshot.config is None or snapshot.config.values is None:
         return ()
     live = snapshot.config.networks or ""
