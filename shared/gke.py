@@ -116,6 +116,21 @@ class Gke:
             ) from error
         return read_cluster(ref, found)
 
+    def list(self, project: str) -> tuple[ClusterRef, ...]:
+        """The clusters of a project, in every location that GKE reaches.
+
+        Raises:
+            Temporary: the API can't answer, or IAM doesn't allow it (yet).
+        """
+        parent = f"projects/{project}/locations/-"
+        try:
+            found = self._client.list_clusters(parent=parent, timeout=_READ_TIMEOUT)
+        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+            raise google_errors.translate(
+                error, tried=f"ListClusters in {parent}", needs="container.clusters.list"
+            ) from error
+        return tuple(ClusterRef(project, one.location, one.name) for one in found.clusters)
+
     def allow_net_admin(self, ref: ClusterRef, etag: str) -> Started | Busy:
         """Turn on the workload policy allow-net-admin, if the cluster is still as `etag` says.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -171,6 +172,18 @@ def kubeconfig(
         return
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as opened:
         opened.write(answer["kubeconfig"])
+
+
+@app.command()
+def env(output: Output = Format.TABLE) -> None:
+    """Print the environment of an operator of this local cloud; use it as: eval "$(byomesh local env)"."""
+    with told():
+        answer = _client().call("GET", "/environment")["environment"]
+    if output is Format.JSON:
+        print_json(answer)
+        return
+    for name, value in answer.items():
+        sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
 
 
 @app.command()

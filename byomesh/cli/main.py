@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from byomesh.cli import demo, local
+from byomesh.cli import check, demo, local
 
 app = typer.Typer(
     name="byomesh",
@@ -16,6 +16,7 @@ app = typer.Typer(
     help="The service mesh of your choice on every new GKE cluster, with nobody touching it.",
 )
 app.add_typer(local.app, name="local")
+app.command("check")(check.check)
 app.command("demo")(demo.demo)
 
 

@@ -58,6 +58,7 @@ class Control:
             ("POST", "/clusters", self._create),
             ("DELETE", "/clusters", self._delete),
             ("GET", "/kubeconfig", self._kubeconfig),
+            ("GET", "/environment", self._environment),
             ("GET", "/wait", self._wait),
             ("GET", "/statuses", self._statuses),
             ("GET", "/events", self._events),
@@ -157,6 +158,9 @@ class Control:
         if plane is None:
             raise LookupError(f"{ref} has no control plane (any more, or yet)")
         return {"cluster": str(ref), "kubeconfig": plane.admin_kubeconfig()}
+
+    async def _environment(self, _request: web.Request) -> dict[str, Any]:
+        return {"environment": self._cloud.surroundings.of_operator()}
 
     async def _wait(self, request: web.Request) -> dict[str, Any]:
         """The newest status, once it is an end or `seconds` are over."""

@@ -12,6 +12,8 @@ from byomesh.local.identity import Identity
 LOCATION = "europe-west1"
 ROLES = {"enable_net_admin": "none", "install_mesh": "cluster-admin", "verify_mesh": "cluster-viewer-and-patcher"}
 """What each function's account may do inside clusters, by function."""
+OPERATOR = "operator"
+"""The account of whoever works with the local cloud by hand; may do everything."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +84,18 @@ class Surroundings:
             **self.extra,
         }
 
+    def of_operator(self) -> dict[str, str]:
+        """What makes an operator's commands and Google's clients talk to this local cloud."""
+        shared = self.of(OPERATOR, self.keys)
+        return {key: value for key, value in shared.items() if key not in ("HOME", "TMPDIR")}
+
     def key_file(self, function: str) -> Path:
         """Where a function's account key lies."""
         return self.keys / f"{function}.json"
 
     def write_keys(self, identity: Identity) -> None:
         """Make every account and write the functions' keys, readable by their owner only."""
-        for function, role in ROLES.items():
+        for function, role in {**ROLES, OPERATOR: "cluster-admin"}.items():
             key = identity.add(self.account(function), role)
             write_private(self.key_file(function), json.dumps(key).encode())
         identity.add(self.account("mesh-waits"), "none")
