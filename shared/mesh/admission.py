@@ -10,6 +10,11 @@ from shared.errors import Refused
 from shared.kube import AdmissionDenied, Kube
 
 NAMESPACE = "default"
+_NO_SERVICE_ACCOUNT = "error looking up service account"
+"""What a new cluster says until its controllers have made the namespace's service account
+(plugin/pkg/admission/serviceaccount/admission.go). Warden names who asked, an …iam.gserviceaccount.com, so the two bare
+words would be too few.
+"""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -56,7 +61,7 @@ def net_admin_verdict(kube: Kube) -> Verdict | None:
     try:
         kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", probe_pod(), dry_run=True)
     except AdmissionDenied as denied:
-        return Verdict(denied.problem, not_ready="serviceaccount" in denied.problem.lower())
+        return Verdict(denied.problem, not_ready=_NO_SERVICE_ACCOUNT in denied.problem)
     except Refused as refused:
         return Verdict(refused.problem, not_ready=False)
     return None

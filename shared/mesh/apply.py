@@ -48,7 +48,7 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
             case WriteNamespace(name, labels):
                 _apply(kube, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
             case WriteSecret(body):
-                _apply(kube, body)
+                _write_secret(kube, body)
             case ForgetRevision(_, namespace, secret):
                 kube.delete(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
             case RunHelm():
@@ -60,6 +60,17 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
 def _apply(kube: Kube, body: dict[str, Any]) -> None:
     # Force takes these few fields from whoever held them: the namespace's labels and the Secrets are this system's own.
     kube.apply(kube.path_of(body), body, field_manager=FIELD_MANAGER, force=True)
+
+
+def _write_secret(kube: Kube, body: dict[str, Any]) -> None:
+    path = kube.path_of(body)
+    there = kube.get(path)
+    if there is not None and there.get("type") != body["type"]:
+        # A Secret's type can't be changed, and somebody else's Linkerd may have chosen another for the same name.
+        kube.delete(path)
+    # Helm would remove one that the release rendered before it was handed over (helm pkg/kube/client.go, update).
+    annotations = {"helm.sh/resource-policy": "keep"}
+    _apply(kube, {**body, "metadata": {**body["metadata"], "annotations": annotations}})
 
 
 def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from shared import gke, kube, telemetry
 from shared.config import Settings
 from shared.mesh import apply, readiness, record
-from shared.mesh.hooks import verify_hooks
+from shared.mesh.hooks import Verification, verify_hooks
 from shared.mesh.profile import Profile, load_profile
 from shared.model import CheckSummary, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
 from shared.outcome import Done, Later, Outcome
@@ -20,6 +20,7 @@ Connect = Callable[[gke.Cluster], kube.Kube]
 Clock = Callable[[], dt.datetime]
 _POLL = 0.1
 """Seconds between two looks at the Deployments while one verification waits for them."""
+_REPAIR_TRIES = 5
 CLUSTER_NETWORKS = "clusterNetworks"
 
 
@@ -49,26 +50,44 @@ def run(request: VerifyRequest, *, google: gke.Gke, connect: Connect, settings: 
     with telemetry.stage_timer("readiness"):
         waits_for = wait_until_ready(api, profile, settings.readiness_poll)
     hooks = verify_hooks(profile)
+
+    def look() -> Verification:
+        return hooks.look(api, profile, cluster, clock(), request.version)
+
     with telemetry.stage_timer("checks"):
-        seen = hooks.look(api, profile, cluster, clock(), request.version)
+        seen = look()
     repaired: tuple[str, ...] = ()
     if seen.repairs and request.attempt < settings.repair_attempts:
         telemetry.warning(
             "checks failed; repairing", failing="; ".join(one.error for one in CheckSummary.of(seen.report).failing)
         )
         with telemetry.stage_timer("repair"):
-            apply.patch(api, seen.repairs)
-            seen = hooks.look(api, profile, cluster, clock(), request.version)
+            seen = _repaired(api, seen, look)
         repaired = (CLUSTER_NETWORKS,)
     status = msgspec.structs.replace(
         status, version=request.version or seen.version, checks=CheckSummary.of(seen.report), repaired=repaired
     )
     if waits_for and not repaired:
         return _later(status, "PodsNotReady", _with_reason(waits_for, readiness.why(api, profile)), settings)
-    outcome = conclude(request, status, profile, settings)
-    if outcome.status is not None:
-        record.write(api, outcome.status)
-    return outcome
+    told, following = conclude(request, status, profile, settings)
+    record.write(api, told)
+    return Done(status=told, next=following)
+
+
+def _repaired(api: kube.Kube, seen: Verification, look: Callable[[], Verification]) -> Verification:
+    """Make the repairs and look again; what changed since it was looked at is looked at, and mended, anew.
+
+    A Deployment changes with every pod that comes up, so its first patch may well be too late.
+    """
+    for _ in range(_REPAIR_TRIES - 1):
+        try:
+            apply.patch(api, seen.repairs)
+        except kube.Conflict:
+            seen = look()
+        else:
+            return look()
+    apply.patch(api, seen.repairs)
+    return look()
 
 
 def wait_until_ready(
@@ -105,7 +124,9 @@ def _later(status: MeshStatus, reason: str, waits_for: str, settings: Settings) 
     )
 
 
-def conclude(request: VerifyRequest, status: MeshStatus, profile: Profile, settings: Settings) -> Done:
+def conclude(
+    request: VerifyRequest, status: MeshStatus, profile: Profile, settings: Settings
+) -> tuple[MeshStatus, tuple[InstallRequest, ...]]:
     """What to say and what to queue after the last look; pure."""
     failing = status.checks.failing
     again = request.attempt < settings.repair_attempts
@@ -122,23 +143,15 @@ def conclude(request: VerifyRequest, status: MeshStatus, profile: Profile, setti
         first = failing[0]
         words = f"{len(failing)} of the checks failed, the first: {first.description}: {first.error}"
         if again:
-            told = _phase(status, Phase.DEGRADED, "ChecksFailed", f"{words}; a repair is queued")
-            return Done(status=told, next=(repair,))
-        told = _phase(
-            status,
-            Phase.FAILED,
-            "RepairsDidNotHelp",
-            f"{words}; {request.attempt} repairs didn't help: mend it by hand, then publish the request again",
-        )
-        return Done(status=told)
+            return _phase(status, Phase.DEGRADED, "ChecksFailed", f"{words}; a repair is queued"), (repair,)
+        words += f"; {request.attempt} repairs didn't help: mend it by hand, then publish the request again"
+        return _phase(status, Phase.FAILED, "RepairsDidNotHelp", words), ()
     following = (repair,) if status.repaired else ()
     if status.net_admin is False and profile.needs_net_admin:
-        told = _phase(
-            status, Phase.DEGRADED, "NetAdminOff", "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
-        )
-        return Done(status=told, next=following)
+        words = "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
+        return _phase(status, Phase.DEGRADED, "NetAdminOff", words), following
     ready = f"{status.mesh} {status.version} works: {status.checks.passed} checks passed, {status.checks.warned} warned"
-    return Done(status=_phase(status, Phase.READY, "ChecksPassed", ready), next=following)
+    return _phase(status, Phase.READY, "ChecksPassed", ready), following
 
 
 def _phase(status: MeshStatus, phase: Phase, reason: str, message: str) -> MeshStatus:

@@ -24,7 +24,7 @@ from shared.mesh.patch import Patch
 PROXY_VARIABLES = ("LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS", "LINKERD2_PROXY_POLICY_CLUSTER_NETWORKS")
 """What tells a proxy which addresses are the cluster's."""
 _ARGUMENT = "--cluster-networks="
-_NETWORKS_ENTRY = re.compile(r"""^(['"]?)clusterNetworks\1[ \t]*:.*(?:\n[ \t]+.*)*$""", re.MULTILINE)
+_NETWORKS_ENTRY = re.compile(r"""^(['"]?)clusterNetworks\1[ \t]*:.*(?:\n(?:[ \t]+|- ).*)*$""", re.MULTILINE)
 """The entry of the values that holds the networks: one line as Helm writes it, more where somebody folded it."""
 
 

@@ -44,7 +44,8 @@ def _network_repairs(kube: Kube, profile: Profile, cluster: gke.Cluster, snapsho
     wished = wished_networks(cluster, live, _uncovered(snapshot, cluster, live))
     held = {live, *(copy.value for deployment in snapshot.deployments for copy in deployment.networks)}
     if snapshot.overrides is not None:
-        held.add(snapshot.overrides.networks or "")
+        # What it doesn't say, the chart's default says at the next `linkerd upgrade`.
+        held.add(snapshot.overrides.networks or networks.DEFAULT_NETWORKS)
     if held == {wished} or (_all_covered(live, wished) and held == {live}):
         return ()
     base = f"/api/v1/namespaces/{profile.namespace.name}"

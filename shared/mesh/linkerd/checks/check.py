@@ -97,6 +97,12 @@ def missing(resource: str, expected: Iterable[str], found: Iterable[str]) -> Ver
     return Fault(f"missing {resource}: {', '.join(absent)}") if absent else None
 
 
+def lines(title: str, found: list[str], count: int) -> Fault:
+    """A title over the CLI's own lines, tab-indented, and how many of `count` aren't among them."""
+    rest = [f"\tand {count - len(found)} more"] if count > len(found) else []
+    return Fault("\n".join([title, *found, *rest]))
+
+
 def and_others(first: str, others: Iterable[str], count: int) -> Fault:
     """The CLI's sentence about the first of `count`, then the others that are known by name, at most `SHOWN` in all."""
     if count <= 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.mesh.fold import names
 from shared.mesh.linkerd.checks import channels
-from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Verdict, and_others
+from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Verdict, and_others, lines
 from shared.mesh.linkerd.checks.control_plane import outdated
 from shared.mesh.linkerd.checks.version import UNKNOWN
 from shared.mesh.snapshot import MeshedPod, Standouts
@@ -36,12 +36,11 @@ def _up_to_date(evidence: Evidence) -> Verdict:
     versions = evidence.snapshot.proxies.versions
     pods = sorted((pod for version in versions for pod in version.pods.first), key=_storage_key)
     verdict = outdated(evidence.expected, [(pod.name, pod.why) for pod in pods])
-    unnamed = sum(
-        version.pods.count - len(version.pods.first)
-        for version in versions
-        if channels.mismatch(evidence.expected, version.version)
-    )
-    return Fault(f"{verdict.words}\n\tand {unnamed} more") if isinstance(verdict, Fault) and unnamed else verdict
+    if not isinstance(verdict, Fault):
+        return verdict
+    other = [version.pods for version in versions if channels.mismatch(evidence.expected, version.version)]
+    unnamed = sum(found.count - len(found.first) for found in other)
+    return lines(verdict.words, [], unnamed)
 
 
 def _same_as_cli(evidence: Evidence) -> Verdict:
@@ -59,10 +58,7 @@ def _same_as_cli(evidence: Evidence) -> Verdict:
 def _misplaced(found: Standouts, title: str) -> Verdict:
     if not found.count:
         return None
-    lines = [f"\t* {pod.namespace}/{pod.name}\n\t\t{pod.why}" for pod in found.first]
-    if found.count > len(lines):
-        lines.append(f"\tand {found.count - len(lines)} more")
-    return Fault(f"{title}:\n" + "\n".join(lines))
+    return lines(f"{title}:", [f"\t* {pod.namespace}/{pod.name}\n\t\t{pod.why}" for pod in found.first], found.count)
 
 
 def _pod_labels(evidence: Evidence) -> Verdict:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from shared.mesh.linkerd import chains, trust
-from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Verdict, and_others, not_found
+from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Verdict, lines, not_found
 from shared.mesh.linkerd.checks.existence import readable_config
 from shared.mesh.linkerd.checks.pairs import Pair, read_pair
 from shared.mesh.snapshot import Credential
@@ -66,8 +66,8 @@ def _anchors(title: str, fault_of: Callable[[trust.Certificate, Evidence], str])
         found = _identity(evidence)
         if isinstance(found, Fault):
             return found
-        lines = [trust.listed(one, fault) for one in found.anchors if (fault := fault_of(one, evidence))]
-        return Fault(f"{title}:\n\t" + "\n\t".join(lines)) if lines else None
+        faults = [trust.listed(one, fault) for one in found.anchors if (fault := fault_of(one, evidence))]
+        return Fault(f"{title}:\n\t" + "\n\t".join(faults)) if faults else None
 
     return judge
 
@@ -176,9 +176,8 @@ def _proxies_trust(evidence: Evidence) -> Verdict:
     found = snapshot.proxies.distrusting
     if not found.count:
         return None
-    lines = [f"* {pod.namespace}/{pod.name}" for pod in found.first]
-    words = "Some pods do not have the current trust bundle and must be restarted:\n\t" + "\n\t".join(lines)
-    return and_others(words, [], found.count - len(lines) + 1)
+    title = "Some pods do not have the current trust bundle and must be restarted:"
+    return lines(title, [f"\t* {pod.namespace}/{pod.name}" for pod in found.first], found.count)
 
 
 DATA_PLANE = Category(

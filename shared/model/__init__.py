@@ -1,0 +1,42 @@
+"""The frozen data that flows through the house, and its JSON.
+
+Message fields are the contract of the topics: unknown fields are ignored, a schema above `SCHEMA` is Permanent.
+"""
+
+from shared.model.checks import CategoryReport, CheckOutcome, CheckReport, CheckResult, CheckSummary, FailingCheck
+from shared.model.cluster_ref import ClusterRef
+from shared.model.codec import decode, encode, from_builtins, to_builtins
+from shared.model.messages import (
+    SCHEMA,
+    ClusterEvent,
+    InstallRequest,
+    MeshStatus,
+    Phase,
+    Reason,
+    Release,
+    Stage,
+    VerifyRequest,
+)
+
+__all__ = [
+    "SCHEMA",
+    "CategoryReport",
+    "CheckOutcome",
+    "CheckReport",
+    "CheckResult",
+    "CheckSummary",
+    "ClusterEvent",
+    "ClusterRef",
+    "FailingCheck",
+    "InstallRequest",
+    "MeshStatus",
+    "Phase",
+    "Reason",
+    "Release",
+    "Stage",
+    "VerifyRequest",
+    "decode",
+    "encode",
+    "from_builtins",
+    "to_builtins",
+]

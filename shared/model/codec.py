@@ -1,0 +1,68 @@
+"""Messages as JSON and back."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from shared.errors import Permanent, shorten
+from shared.model.cluster_ref import ClusterRef
+from shared.model.messages import SCHEMA
+
+_M = TypeVar("_M")
+
+
+def to_builtins(message: msgspec.Struct) -> dict[str, Any]:
+    """The JSON object of a message as plain dictionaries, the cluster as its full resource name."""
+    data: dict[str, Any] = msgspec.to_builtins(message)
+    cluster = getattr(message, "cluster", None)
+    if isinstance(cluster, ClusterRef):
+        data["cluster"] = str(cluster)
+    return data
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """The message as JSON, keys sorted, so that the same message is the same bytes."""
+    return msgspec.json.encode(to_builtins(message), order="sorted")
+
+
+def decode(data: bytes, kind: type[_M]) -> _M:
+    """Read a message of `kind`.
+
+    Raises:
+        Permanent: no JSON object, a field of the wrong type, a bad cluster name, or a schema from the future.
+    """
+    try:
+        raw = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Permanent("MalformedMessage", f"the message is not JSON: {error}", remedy=_LEAST) from error
+    return from_builtins(raw, kind)
+
+
+_LEAST = 'the least that works is {"cluster": "projects/P/locations/L/clusters/C", "mesh": "linkerd"}'
+
+
+def from_builtins(raw: Any, kind: type[_M]) -> _M:
+    """Read a message of `kind` from plain dictionaries; raises as `decode` does."""
+    if not isinstance(raw, dict):
+        raise Permanent("MalformedMessage", f"the message is a JSON {type(raw).__name__}, not an object", remedy=_LEAST)
+    schema = raw.get("schema", SCHEMA)
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise Permanent(
+            "SchemaTooNew",
+            f"the message has schema {schema}; this version understands up to {SCHEMA}",
+            cluster=str(raw.get("cluster", "")),
+            remedy="deploy a newer version of byomesh, or publish schema 1",
+        )
+    name = raw.get("cluster")
+    if name is not None:
+        if not isinstance(name, str):
+            raise Permanent("MalformedMessage", f"cluster is {shorten(repr(name), 200)}, not a name", remedy=_LEAST)
+        raw = {**raw, "cluster": msgspec.to_builtins(ClusterRef.parse(name))}
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise Permanent(
+            "MalformedMessage", str(error), cluster=name if isinstance(name, str) else "", remedy=_LEAST
+        ) from error

@@ -1,0 +1,157 @@
+"""The messages of the topics, and the event that begins them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from typing import Literal
+
+import msgspec
+
+from shared.model.checks import CheckSummary
+from shared.model.cluster_ref import ClusterRef
+
+SCHEMA = 1
+"""Newest message schema that this version understands."""
+
+Stage = Literal["enable", "install", "verify", "enforce"]
+"""The four functions, by what they do."""
+
+
+class Reason(enum.StrEnum):
+    """Why a mesh was asked for."""
+
+    CREATED = "created"
+    RERUN = "rerun"
+    DRIFT = "drift"
+    SWEEP = "sweep"
+    REPAIR = "repair"
+
+
+class ClusterEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A cluster was created or changed, as its audit entry says.
+
+    Attributes:
+        cluster: the cluster.
+        method: the API method's last part: `CreateCluster` or `UpdateCluster`.
+        operation: bare id of the long-running operation, shared by all entries and duplicates of one event.
+        request_id: the same id; what later messages carry.
+        time: when GKE wrote the entry.
+        first_seen: when this system first looked at it; None on first sight.
+    """
+
+    cluster: ClusterRef
+    method: str
+    operation: str
+    request_id: str
+    time: dt.datetime
+    first_seen: dt.datetime | None = None
+
+
+class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Asks for a mesh on a cluster; the least that works by hand is `{"cluster": "...", "mesh": "linkerd"}`.
+
+    Attributes:
+        cluster: full resource name in JSON.
+        mesh: name of a profile, such as `linkerd`.
+        version: the mesh's version; None means the profile's.
+        reason: why it was asked for.
+        request_id: shared by everything that follows from one event.
+        attempt: how many times a repair has already been handed back; bounded by the settings.
+        first_seen: when this stage was first asked (RFC 3339); publishTime where absent.
+        operation: full name or bare id of a GKE operation to wait for.
+        actor: who asked: a person's or a service account's e-mail.
+        schema: version of this message.
+    """
+
+    cluster: ClusterRef
+    mesh: str
+    version: str | None = None
+    reason: Reason = Reason.RERUN
+    request_id: str = ""
+    attempt: int = 0
+    first_seen: dt.datetime | None = None
+    operation: str | None = None
+    actor: str | None = None
+    schema: int = SCHEMA
+
+
+class Release(msgspec.Struct, frozen=True):
+    """One Helm release as it was installed.
+
+    Attributes:
+        name: the release's name.
+        chart: `NAME-VERSION`.
+        digest: sha256 of the chart's archive, or "" where it came from a folder.
+        revision: Helm's revision number.
+    """
+
+    name: str
+    chart: str
+    digest: str
+    revision: int
+
+
+class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Asks for the checks of a mesh; fields as in `InstallRequest`, plus what was installed."""
+
+    cluster: ClusterRef
+    mesh: str
+    version: str | None = None
+    reason: Reason = Reason.RERUN
+    request_id: str = ""
+    attempt: int = 0
+    first_seen: dt.datetime | None = None
+    actor: str | None = None
+    release: tuple[Release, ...] = ()
+    schema: int = SCHEMA
+
+
+class Phase(enum.StrEnum):
+    """How far a cluster is on its way to a mesh."""
+
+    PENDING = "Pending"
+    ENABLING = "Enabling"
+    INSTALLING = "Installing"
+    VERIFYING = "Verifying"
+    READY = "Ready"
+    DEGRADED = "Degraded"
+    REFUSED = "Refused"
+    FAILED = "Failed"
+    STUCK = "Stuck"
+
+
+class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a cluster's mesh; published, logged, and (less its times) written into the cluster.
+
+    Attributes:
+        cluster: the cluster; None where a malformed message named none.
+        mesh: the profile's name, or "".
+        version: the mesh's version, or "".
+        request_id: which request it answers.
+        phase: how far it is.
+        reason: a constant in CamelCase.
+        message: a sentence for people.
+        net_admin: whether GKE allows NET_ADMIN on it; None where nobody looked.
+        checks: the report in numbers.
+        repaired: names of the repairs made by this request.
+        waits_for: what a Pending or Stuck cluster waits for, or "".
+        timings: seconds by stage.
+        time: when it was said.
+        schema: version of this message.
+    """
+
+    cluster: ClusterRef | None
+    phase: Phase
+    reason: str
+    message: str
+    mesh: str = ""
+    version: str = ""
+    request_id: str = ""
+    net_admin: bool | None = None
+    checks: CheckSummary = CheckSummary()
+    repaired: tuple[str, ...] = ()
+    waits_for: str = ""
+    timings: dict[str, float] = {}
+    time: dt.datetime | None = None
+    schema: int = SCHEMA
