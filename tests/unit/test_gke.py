@@ -301,7 +301,7 @@ def test_the_door_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
         made.append(options)
         return object()
 
-    monkeypatch.setattr("shared.gke.container_v1.ClusterManagerClient", make)
+    monkeypatch.setattr("shared.gke.api.container_v1.ClusterManagerClient", make)
     gke.gke.cache_clear()
     try:
         assert gke.gke() is gke.gke()
