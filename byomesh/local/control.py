@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import grpc
@@ -93,12 +93,13 @@ class Control:
     def _find(self, request: web.Request) -> ClusterRef:
         """The cluster that a query names by its full name, or by its own name where that is unique."""
         wanted = request.query.get("cluster", "")
-        known = {*self._cloud.gke.clusters, *(s.cluster for s in self._cloud.statuses.of() if s.cluster)}
-        found = sorted(ref for ref in known if wanted in (str(ref), ref.name))
+        alive = set(self._cloud.gke.clusters)
+        told_of = {status.cluster for status in self._cloud.statuses.of() if status.cluster}
+        found = _named(wanted, alive) or _named(wanted, told_of)
         if len(found) == 1:
             return found[0]
         if not found:
-            names = ", ".join(sorted(ref.name for ref in known)) or "none yet"
+            names = ", ".join(sorted(ref.name for ref in alive | told_of)) or "none yet"
             raise LookupError(f"there is no cluster {wanted}; there are: {names}")
         raise LookupError(f"{wanted} names {len(found)} clusters; write one in full: {', '.join(map(str, found))}")
 
@@ -143,6 +144,7 @@ class Control:
         operation = await self._cloud.gke.create(
             container_v1.CreateClusterRequest(parent=parent, cluster=cluster), call, options
         )
+        self._cloud.statuses.begin_anew(operation.ref)
         return {"cluster": f"{parent}/clusters/{asked.name}", "operation": operation.proto.name}
 
     async def _delete(self, request: web.Request) -> dict[str, Any]:
@@ -225,6 +227,10 @@ class Control:
     async def _down(self, _request: web.Request) -> dict[str, Any]:
         self._stop()
         return {}
+
+
+def _named(wanted: str, refs: Iterable[ClusterRef]) -> list[ClusterRef]:
+    return sorted(ref for ref in refs if wanted in (str(ref), ref.name))
 
 
 def _problem(code: int, text: str) -> web.Response:

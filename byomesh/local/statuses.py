@@ -19,6 +19,7 @@ class Statuses:
 
     def __init__(self) -> None:
         self._all: collections.deque[MeshStatus] = collections.deque(maxlen=_KEPT)
+        self._newest: dict[ClusterRef, MeshStatus] = {}
         self._background = Background("the status reader")
         self._changed = asyncio.Event()
 
@@ -33,6 +34,8 @@ class Statuses:
     def add(self, status: MeshStatus) -> None:
         """Remember one status."""
         self._all.append(status)
+        if status.cluster is not None:
+            self._newest[status.cluster] = status
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
@@ -42,7 +45,11 @@ class Statuses:
 
     def newest(self, cluster: ClusterRef) -> MeshStatus | None:
         """The newest status of a cluster; None before the first."""
-        return next((status for status in reversed(self._all) if status.cluster == cluster), None)
+        return self._newest.get(cluster)
+
+    def begin_anew(self, cluster: ClusterRef) -> None:
+        """A cluster is made under a name that another one may have had: what was said of that one is history."""
+        self._newest.pop(cluster, None)
 
     async def changed(self) -> None:
         """Return when the next status has come."""

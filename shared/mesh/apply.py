@@ -17,9 +17,9 @@ from shared.kube import Kube
 from shared.mesh.drift import Drift, ObjectName, owned_by_helm
 from shared.mesh.installation import HELM_MANAGER, conflicts
 from shared.mesh.lease import Lease
+from shared.mesh.ownership import FIELD_MANAGER
 from shared.mesh.patch import Patch
 from shared.mesh.plan import (
-    FIELD_MANAGER,
     ForgetRevision,
     Plan,
     Reapply,
@@ -134,6 +134,7 @@ def _reapply(step: Reapply, kube: Kube) -> None:
         if step.drift.object in (ObjectName.of(wished), ObjectName.of(obj)):
             kube.apply(kube.path_of(wished), wished, field_manager=HELM_MANAGER, force=step.force)
             return
+    raise LookupError(f"the release {step.release.name} has no {step.drift.object}; this is a defect")
 
 
 def patch(kube: Kube, patches: Iterable[Patch]) -> None:

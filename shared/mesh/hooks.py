@@ -49,11 +49,14 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         report: every check, judged.
         repairs: writes that would mend what the checks found, the mesh's own namespace only.
         version: the mesh's version as the cluster tells it, or "".
+        foreign: field managers of a mesh that this system didn't install, so that nothing of it is written without
+            consent; empty where the mesh is ours, or isn't there.
     """
 
     report: CheckReport
     repairs: tuple[Patch, ...]
     version: str
+    foreign: tuple[str, ...] = ()
 
 
 class InstallHooks(Protocol):

@@ -19,12 +19,8 @@ import msgspec
 
 from shared.mesh.charts import Chart
 from shared.mesh.drift import Drift, ObjectName
+from shared.mesh.ownership import FIELD_MANAGER, MANAGED_BY, is_ours
 from shared.mesh.releases import DeployedRelease
-
-MANAGED_BY = {"app.kubernetes.io/managed-by": "byomesh"}
-"""The label that tells a namespace of ours."""
-FIELD_MANAGER = "byomesh"
-"""Field manager of everything that this system writes itself; Helm's objects are Helm's."""
 
 
 class DesiredRelease(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +77,7 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the mesh, or a Helm release of it, is there and this system didn't install it."""
         labels = self.namespace_labels or {}
         there = self.marked is not None or bool(self.releases)
-        return there and any(labels.get(key) != value for key, value in MANAGED_BY.items())
+        return there and not is_ours(labels)
 
 
 class Kind(enum.StrEnum):

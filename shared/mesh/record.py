@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.kube import Kube
 from shared.mesh.lease import NAMESPACE, ensure_namespace
-from shared.mesh.plan import FIELD_MANAGER, MANAGED_BY
+from shared.mesh.ownership import FIELD_MANAGER, MANAGED_BY
 from shared.model import MeshStatus, encode
 
 NAME = "byomesh-status"

@@ -57,7 +57,7 @@ def run(request: VerifyRequest, *, google: gke.Gke, connect: Connect, settings: 
     with telemetry.stage_timer("checks"):
         seen = look()
     repaired: tuple[str, ...] = ()
-    if seen.repairs and request.attempt < settings.repair_attempts:
+    if seen.repairs and not seen.foreign and request.attempt < settings.repair_attempts:
         telemetry.warning(
             "checks failed; repairing", failing="; ".join(one.error for one in CheckSummary.of(seen.report).failing)
         )
@@ -69,7 +69,7 @@ def run(request: VerifyRequest, *, google: gke.Gke, connect: Connect, settings: 
     )
     if waits_for and not repaired:
         return _later(status, "PodsNotReady", _with_reason(waits_for, readiness.why(api, profile)), settings)
-    told, following = conclude(request, status, profile, settings)
+    told, following = conclude(request, status, profile, settings, seen.foreign)
     record.write(api, told)
     return Done(status=told, next=following)
 
@@ -125,9 +125,21 @@ def _later(status: MeshStatus, reason: str, waits_for: str, settings: Settings) 
 
 
 def conclude(
-    request: VerifyRequest, status: MeshStatus, profile: Profile, settings: Settings
+    request: VerifyRequest,
+    status: MeshStatus,
+    profile: Profile,
+    settings: Settings,
+    foreign: tuple[str, ...] = (),
 ) -> tuple[MeshStatus, tuple[InstallRequest, ...]]:
-    """What to say and what to queue after the last look; pure."""
+    """What to say and what to queue after the last look; pure.
+
+    Args:
+        request: what was asked.
+        status: what is known, the checks included.
+        profile: the mesh.
+        settings: how many repairs are tried.
+        foreign: field managers of a mesh that others installed; it is judged, and never repaired.
+    """
     failing = status.checks.failing
     again = request.attempt < settings.repair_attempts
     repair = InstallRequest(
@@ -142,6 +154,9 @@ def conclude(
     if failing:
         first = failing[0]
         words = f"{len(failing)} of the checks failed, the first: {first.description}: {first.error}"
+        if foreign:
+            words += f"; byomesh didn't install this mesh (managed by {', '.join(foreign)}), so nothing of it is mended"
+            return _phase(status, Phase.DEGRADED, "ForeignMesh", words), ()
         if again:
             return _phase(status, Phase.DEGRADED, "ChecksFailed", f"{words}; a repair is queued"), (repair,)
         words += f"; {request.attempt} repairs didn't help: mend it by hand, then publish the request again"

@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("nodes", "Node", False),
         ("pods", "Pod", True),
         ("secrets", "Secret", True),
+        ("services", "Service", True),
     ),
     "/apis/apps/v1": (("deployments", "Deployment", True), ("replicasets", "ReplicaSet", True)),
     "/apis/apiextensions.k8s.io/v1": (("customresourcedefinitions", "CustomResourceDefinition", False),),
@@ -155,7 +156,7 @@ class MemoryKube(Kube):
         items = [
             obj
             for name, obj in self.objects.items()
-            if name.rpartition("/")[0] == path and (not key or obj.get(key) == value)
+            if _is_in(path, name.rpartition("/")[0]) and (not key or obj.get(key) == value)
         ]
         return 200, {"metadata": {}, "items": items}
 
@@ -171,6 +172,12 @@ class MemoryKube(Kube):
             return 200, obj
         self.writes.append(f"{method} {path}")
         return (201 if method == "POST" else 200), self.put(path, obj)
+
+
+def _is_in(path: str, collection: str) -> bool:
+    """Whether a list of `path` has what is in `collection`: the same, or one namespace's part of it."""
+    root, inside, rest = collection.partition("/namespaces/")
+    return path == collection or bool(inside and path == f"{root}/{rest.partition('/')[2]}")
 
 
 def _same(there: Json | None, obj: Json) -> bool:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from shared.mesh.charts import Chart
 from shared.mesh.drift import MISSING, Drift, ObjectName
+from shared.mesh.ownership import MANAGED_BY
 from shared.mesh.plan import (
-    MANAGED_BY,
     Desired,
     DesiredRelease,
     ForgetRevision,

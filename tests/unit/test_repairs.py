@@ -54,6 +54,7 @@ FORMS = {
     "folded": ("clusterNetworks: >-\n  10.0.0.0/8", "10.0.0.0/8"),
     "on the next line": ("clusterNetworks:\n  10.0.0.0/8,fd00::/8", "10.0.0.0/8,fd00::/8"),
     "a list": ("clusterNetworks:\n  - 10.0.0.0/8\n  - fd00::/8", ""),
+    "a list, not indented": ("clusterNetworks:\n- 10.0.0.0/8\n- fd00::/8", ""),
     "no YAML": ('clusterNetworks: "10.0.0.0/8', ""),
     "spaces": ("clusterNetworks:   10.0.0.0/8, fd00::/8", "10.0.0.0/8, fd00::/8"),
 }

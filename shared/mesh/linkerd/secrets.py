@@ -29,9 +29,9 @@ from shared.mesh.linkerd.certificates import (
     current_issuer,
     current_serving_certificate,
 )
+from shared.mesh.ownership import MANAGED_BY
 
 ISSUER_SECRET = "linkerd-identity-issuer"  # noqa: S105 - an object's name
-MANAGED_BY = {"app.kubernetes.io/managed-by": "byomesh"}
 _CERTIFICATE, _KEY, _AUTHORITY = "tls.crt", "tls.key", "ca.crt"
 
 

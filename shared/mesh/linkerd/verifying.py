@@ -10,6 +10,7 @@ from shared.mesh.hooks import Verification
 from shared.mesh.linkerd import checks, networks, repairs
 from shared.mesh.linkerd.installing import wished_networks
 from shared.mesh.observe import observe
+from shared.mesh.ownership import is_ours
 from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile
 from shared.mesh.snapshot import MeshSnapshot
@@ -29,7 +30,15 @@ def look(
         report=report,
         repairs=_network_repairs(kube, profile, cluster, snapshot),
         version=version,
+        foreign=_foreign(snapshot),
     )
+
+
+def _foreign(snapshot: MeshSnapshot) -> tuple[str, ...]:
+    if snapshot.config is None:
+        return ()
+    labels = next((one.labels for one in snapshot.namespaces if one.name == snapshot.namespace), {})
+    return () if is_ours(labels) else (snapshot.config.managers or ("nobody known",))
 
 
 def _version(snapshot: MeshSnapshot) -> str:
@@ -42,7 +51,8 @@ def _network_repairs(kube: Kube, profile: Profile, cluster: gke.Cluster, snapsho
         return ()
     live = snapshot.config.networks or ""
     wished = wished_networks(cluster, live, _uncovered(snapshot, cluster, live))
-    held = {live, *(copy.value for deployment in snapshot.deployments for copy in deployment.networks)}
+    ours = [one for one in snapshot.deployments if one.name in profile.deployments]
+    held = {live, *(copy.value for deployment in ours for copy in deployment.networks)}
     if snapshot.overrides is not None:
         # What it doesn't say, the chart's default says at the next `linkerd upgrade`.
         held.add(snapshot.overrides.networks or networks.DEFAULT_NETWORKS)

@@ -1,0 +1,115 @@
+"""The entry points: each hands its stage the real doors, made of the settings and the cluster's own facts."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+from cloudevents.http import CloudEvent
+
+from functions import enable_net_admin, install_mesh, verify_mesh
+from shared import delivery, events, gke
+from shared.config import Settings
+from shared.errors import Refused
+from shared.helm import Helm
+from shared.kube import Kube
+from shared.mesh.engine import FleetStore
+from shared.model import InstallRequest, VerifyRequest
+from shared.outcome import Done, Outcome
+from shared.secret_manager import SecretVersion
+from tests.unit.doors import EU1, MemoryGke, autopilot
+
+SETTINGS = Settings(project="mesh", trust_anchor_secret="projects/mesh/secrets/anchor")
+GOOGLE = MemoryGke(autopilot())
+
+
+class Stage:
+    """In place of a stage's `run`: keeps what it is called with."""
+
+    def __init__(self) -> None:
+        self.request: Any = None
+        self.doors: dict[str, Any] = {}
+
+    def __call__(self, request: Any, **doors: Any) -> Outcome:
+        self.request, self.doors = request, doors
+        return Done()
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    found = Stage()
+    monkeypatch.setattr(delivery, "settings", lambda: SETTINGS)
+    for module in (enable_net_admin, install_mesh, verify_mesh):
+        monkeypatch.setattr(module, "settings", lambda: SETTINGS)
+        monkeypatch.setattr(module, "gke", lambda: GOOGLE)
+    for name in ("enable", "install", "verify"):
+        monkeypatch.setattr(f"shared.stages.{name}.run", found)
+    for module in (install_mesh, verify_mesh):
+        monkeypatch.setattr(module, "_token", lambda: lambda: "a-token")
+    return found
+
+
+def event() -> CloudEvent:
+    data = base64.b64encode(json.dumps({"cluster": str(EU1), "mesh": "linkerd"}).encode()).decode()
+    attributes = {"type": events.PUBSUB_TYPE, "source": "s", "time": "2026-05-04T09:00:00Z"}
+    return CloudEvent(attributes, {"message": {"data": data, "messageId": "42"}})
+
+
+def test_enabling_needs_gke_alone(stage: Stage) -> None:
+    enable_net_admin.enable_net_admin(event())
+    assert isinstance(stage.request, InstallRequest)
+    assert stage.doors == {"google": GOOGLE, "settings": SETTINGS}
+
+
+def test_installing_has_a_connection_helm_and_the_fleets_trust(stage: Stage) -> None:
+    install_mesh.install_mesh(event())
+    assert isinstance(stage.request, InstallRequest)
+    assert stage.doors.keys() == {"google", "connect", "helm_for", "store", "settings", "clock"}
+    cluster = autopilot(access=gke.ControlPlaneAccess(endpoint="gke-1.europe-west1.gke.goog"))
+    assert isinstance(stage.doors["connect"](cluster), Kube)
+    helm = stage.doors["helm_for"](cluster)
+    assert isinstance(helm, Helm)
+    assert callable(helm._access)
+    written = json.loads(helm._access())
+    assert written["users"][0]["user"] == {"token": "a-token"}
+    assert written["clusters"][0]["cluster"] == {"server": "https://gke-1.europe-west1.gke.goog"}
+    assert isinstance(stage.doors["store"], FleetStore)
+
+
+def test_verifying_has_a_connection_and_no_helm(stage: Stage) -> None:
+    verify_mesh.verify_mesh(event())
+    assert isinstance(stage.request, VerifyRequest)
+    assert stage.doors.keys() == {"google", "connect", "settings", "clock"}
+    assert isinstance(stage.doors["connect"](autopilot()), Kube)
+
+
+@pytest.mark.parametrize("function", [install_mesh.install_mesh, verify_mesh.verify_mesh])
+def test_times_have_a_zone_and_no_way_to_a_cluster_is_refused(stage: Stage, function: Any) -> None:
+    function(event())
+    assert abs(stage.doors["clock"]() - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+    shut = autopilot(access=gke.ControlPlaneAccess(endpoint="", private_only="it is private"))
+    with pytest.raises(Refused, match="it is private") as raised:
+        stage.doors["connect"](shut)
+    assert raised.value.cluster == str(EU1)
+
+
+def test_the_fleets_trust_is_the_settings_secret(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Secrets:
+        def read(self, secret: str) -> SecretVersion | None:
+            return SecretVersion(f"{secret}/versions/1", b"kept") if payloads else None
+
+        def create_first(self, secret: str, payload: bytes) -> SecretVersion:
+            payloads.append((secret, payload))
+            return SecretVersion(f"{secret}/versions/1", b"agreed on")
+
+    payloads: list[tuple[str, bytes]] = []
+    monkeypatch.setattr("shared.secret_manager.secrets", Secrets)
+    install_mesh.install_mesh(event())
+    store = stage.doors["store"]
+    assert store.read() is None
+    assert store.create_first(b"offered") == b"agreed on"
+    assert store.read() == b"kept"
+    assert payloads == [("projects/mesh/secrets/anchor", b"offered")]

@@ -1,0 +1,351 @@
+"""The verifying stage: what is waited for, what is repaired, what is said, and what is queued."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared import gke
+from shared.config import Settings
+from shared.errors import Permanent, Temporary
+from shared.kube import Conflict, Kube
+from shared.mesh.hooks import Verification
+from shared.mesh.patch import Patch
+from shared.mesh.profile import Profile, load_profile
+from shared.model import (
+    CategoryReport,
+    CheckOutcome,
+    CheckReport,
+    CheckResult,
+    CheckSummary,
+    FailingCheck,
+    InstallRequest,
+    MeshStatus,
+    Phase,
+    Reason,
+    VerifyRequest,
+)
+from shared.outcome import Done, Ignored, Later
+from shared.stages import verify
+from tests.unit.doors import EU1, NOW, MemoryGke, autopilot, clock
+from tests.unit.memory_kube import MemoryKube
+
+PROFILE = load_profile("linkerd")
+SETTINGS = Settings(project="mesh", readiness_poll=0.0)
+REQUEST = VerifyRequest(cluster=EU1, mesh="linkerd", version="edge-26.6.3", request_id="op-1", first_seen=NOW)
+CONFIG = "/api/v1/namespaces/linkerd/configmaps/linkerd-config"
+APPS = "/apis/apps/v1/namespaces/linkerd"
+RECORD = "/api/v1/namespaces/byomesh-system/configmaps/byomesh-status"
+GOOD = CheckResult("it works", CheckOutcome.PASS)
+WARNED = CheckResult("it is old", CheckOutcome.WARN, "an old version")
+BAD = CheckResult("cluster networks contains all services", CheckOutcome.FAIL, "not svc default/kubernetes")
+PATCH = Patch(CONFIG, "ConfigMap linkerd-config", "merge", {"metadata": {}, "data": {"values": "mended"}})
+
+
+def seen(*results: CheckResult, repairs: tuple[Patch, ...] = ()) -> Verification:
+    return Verification(report=CheckReport((CategoryReport("c", results),)), repairs=repairs, version="edge-live")
+
+
+class Hooks:
+    """A mesh's own checks: answers one prepared look after another."""
+
+    def __init__(self, *looks: Verification) -> None:
+        self._looks = list(looks)
+        self.expected: list[str | None] = []
+
+    def __call__(self, _profile: Profile) -> Hooks:
+        return self
+
+    def look(
+        self, kube: Kube, profile: Profile, cluster: gke.Cluster, now: dt.datetime, expected_version: str | None
+    ) -> Verification:
+        assert (isinstance(kube, MemoryKube), profile, cluster.ref, now) == (True, PROFILE, EU1, NOW)
+        self.expected.append(expected_version)
+        return self._looks.pop(0)
+
+    @property
+    def left(self) -> int:
+        return len(self._looks)
+
+
+def cluster_with(ready: int = 1) -> MemoryKube:
+    status = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    deployment = {
+        "metadata": {"generation": 1},
+        "spec": {"replicas": 1},
+        "status": {**status, "readyReplicas": ready},
+    }
+    kube = MemoryKube({f"{APPS}/deployments/{name}": deployment for name in PROFILE.deployments})
+    kube.put(CONFIG, {"data": {"values": "broken"}})
+    kube.put("/api/v1/namespaces/linkerd", {})
+    return kube
+
+
+def run(
+    kube: MemoryKube,
+    hooks: Hooks,
+    request: VerifyRequest = REQUEST,
+    google: MemoryGke | None = None,
+) -> Done | Ignored | Later:
+    def connect(_cluster: gke.Cluster) -> Kube:
+        return kube
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verify, "verify_hooks", hooks)
+        return verify.run(
+            request, google=google or MemoryGke(autopilot()), connect=connect, settings=SETTINGS, clock=clock
+        )
+
+
+def done(outcome: Done | Ignored | Later) -> tuple[MeshStatus, tuple[InstallRequest | VerifyRequest, ...]]:
+    assert isinstance(outcome, Done)
+    assert outcome.status is not None
+    return outcome.status, outcome.next
+
+
+REPAIR = InstallRequest(
+    cluster=EU1, mesh="linkerd", version="edge-26.6.3", reason=Reason.REPAIR, request_id="op-1", attempt=1
+)
+
+
+def test_a_healthy_mesh_is_ready_and_recorded_once() -> None:
+    kube = cluster_with()
+    status, following = done(run(kube, Hooks(seen(GOOD, WARNED))))
+    assert following == ()
+    assert (status.phase, status.reason, status.version) == (Phase.READY, "ChecksPassed", "edge-26.6.3")
+    assert status.message == "linkerd edge-26.6.3 works: 1 checks passed, 1 warned"
+    assert (status.net_admin, status.repaired, status.checks.warned) == (True, (), 1)
+    assert kube.objects[RECORD]["data"]["phase"] == "Ready"
+    written = list(kube.writes)
+    run(kube, Hooks(seen(GOOD, WARNED)), msgspec.structs.replace(REQUEST, request_id="other"))
+    assert kube.writes == written
+
+
+def test_a_mesh_of_others_is_judged_and_never_mended() -> None:
+    kube = cluster_with()
+    looked = msgspec.structs.replace(seen(BAD, repairs=(PATCH,)), foreign=("kubectl-client-side-apply",))
+    status, following = done(run(kube, Hooks(looked)))
+    assert (status.phase, status.reason, status.repaired, following) == (Phase.DEGRADED, "ForeignMesh", (), ())
+    assert "kubectl-client-side-apply" in status.message
+    assert kube.objects[CONFIG]["data"]["values"] == "broken"
+
+
+def test_a_version_that_nobody_asked_for_is_the_clusters() -> None:
+    hooks = Hooks(seen(GOOD))
+    status, _ = done(run(cluster_with(), hooks, msgspec.structs.replace(REQUEST, version=None)))
+    assert (hooks.expected, status.version) == ([None], "edge-live")
+
+
+def test_networks_are_repaired_proved_and_handed_to_helm() -> None:
+    kube = cluster_with()
+    hooks = Hooks(seen(GOOD, BAD, repairs=(PATCH,)), seen(GOOD, GOOD))
+    status, following = done(run(kube, hooks))
+    assert kube.objects[CONFIG]["data"] == {"values": "mended"}
+    assert kube.objects[CONFIG]["metadata"]["managedFields"] == [{"manager": "byomesh"}]
+    assert (status.phase, status.repaired, status.checks.passed) == (Phase.READY, ("clusterNetworks",), 2)
+    assert following == (REPAIR,)
+    assert hooks.expected == ["edge-26.6.3", "edge-26.6.3"]
+
+
+def test_the_run_after_a_repair_says_the_same_and_queues_nothing() -> None:
+    kube = cluster_with()
+    first, _ = done(run(kube, Hooks(seen(BAD, repairs=(PATCH,)), seen(GOOD))))
+    written = list(kube.writes)
+    after = msgspec.structs.replace(REQUEST, reason=Reason.REPAIR, attempt=1)
+    second, following = done(run(kube, Hooks(seen(GOOD)), after))
+    assert following == ()
+    assert (second.phase, second.reason, second.message) == (first.phase, first.reason, first.message)
+    assert kube.writes == written
+
+
+def test_a_repair_that_does_not_help_is_tried_again_and_not_for_ever() -> None:
+    request, message = REQUEST, ""
+    phases = []
+    for _ in range(10):
+        patches = (PATCH,) if request.attempt < SETTINGS.repair_attempts else ()
+        looks = [seen(BAD, repairs=(PATCH,)), *([seen(BAD)] if patches else [])]
+        hooks = Hooks(*looks)
+        status, following = done(run(cluster_with(), hooks, request))
+        assert hooks.left == 0
+        phases.append((status.phase, status.reason))
+        message = status.message
+        if not following:
+            break
+        (repair,) = following
+        assert isinstance(repair, InstallRequest)
+        request = msgspec.structs.replace(request, reason=repair.reason, attempt=repair.attempt)
+    assert phases == [(Phase.DEGRADED, "ChecksFailed")] * SETTINGS.repair_attempts + [
+        (Phase.FAILED, "RepairsDidNotHelp")
+    ]
+    assert message == (
+        "1 of the checks failed, the first: cluster networks contains all services: not svc default/kubernetes; "
+        "3 repairs didn't help: mend it by hand, then publish the request again"
+    )
+
+
+def test_what_fails_without_a_repair_of_ours_is_handed_to_the_installer() -> None:
+    status, following = done(run(cluster_with(), Hooks(seen(GOOD, BAD, BAD))))
+    assert (status.phase, status.reason) == (Phase.DEGRADED, "ChecksFailed")
+    assert status.message.startswith("2 of the checks failed, the first: cluster networks contains all services: not")
+    assert status.message.endswith("; a repair is queued")
+    assert status.checks.failing[0] == FailingCheck("c", BAD.description, BAD.error)
+    assert following == (REPAIR,)
+
+
+def test_pods_that_are_not_ready_are_waited_for_and_nothing_is_recorded() -> None:
+    kube = cluster_with(ready=0)
+    outcome = run(kube, Hooks(seen(BAD)))
+    assert isinstance(outcome, Later)
+    assert (outcome.reason, outcome.delay, outcome.limit) == (
+        "PodsNotReady",
+        SETTINGS.readiness_step,
+        SETTINGS.readiness_limit,
+    )
+    assert outcome.waits_for == "Deployment linkerd-destination (0 of 1 pods ready): the cluster has no node yet"
+    assert outcome.status.message == f"linkerd waits for {outcome.waits_for}"
+    assert (outcome.status.phase, outcome.status.checks.failed) == (Phase.VERIFYING, 1)
+    assert kube.writes == []
+
+
+def test_a_wait_without_a_reason_has_none() -> None:
+    kube = cluster_with(ready=0)
+    kube.put("/api/v1/nodes/n", {})
+    outcome = run(kube, Hooks(seen(BAD)))
+    assert isinstance(outcome, Later)
+    assert outcome.waits_for == "Deployment linkerd-destination (0 of 1 pods ready)"
+
+
+def test_networks_are_repaired_before_the_pods_are_ready() -> None:
+    kube = cluster_with(ready=0)
+    status, following = done(run(kube, Hooks(seen(BAD, repairs=(PATCH,)), seen(BAD))))
+    assert (status.phase, status.repaired, following) == (Phase.DEGRADED, ("clusterNetworks",), (REPAIR,))
+
+
+def test_a_mesh_that_is_not_there_is_judged_and_not_waited_for() -> None:
+    kube = MemoryKube({"/api/v1/namespaces/linkerd": {}})
+    status, following = done(run(kube, Hooks(seen(BAD))))
+    assert (status.phase, following) == (Phase.DEGRADED, (REPAIR,))
+
+
+@pytest.mark.parametrize("status", ["PROVISIONING", "RECONCILING", "STOPPING", "STATUS_UNSPECIFIED"])
+def test_a_cluster_that_is_not_settled_is_waited_for(status: str) -> None:
+    kube = cluster_with()
+    outcome = run(kube, Hooks(), google=MemoryGke(autopilot(status=status)))
+    assert isinstance(outcome, Later)
+    assert (outcome.reason, outcome.waits_for) == ("ClusterNotSettled", f"the cluster, which is {status}")
+    assert kube.requests == 0
+
+
+def test_a_mesh_on_a_cluster_that_lost_net_admin_works_and_is_degraded() -> None:
+    google = MemoryGke(autopilot(allow_net_admin=False))
+    status, following = done(run(cluster_with(), Hooks(seen(GOOD)), google=google))
+    assert (status.phase, status.reason, status.net_admin, following) == (Phase.DEGRADED, "NetAdminOff", False, ())
+    status, following = done(run(cluster_with(), Hooks(seen(BAD, repairs=(PATCH,)), seen(GOOD)), google=google))
+    assert (status.reason, following) == ("NetAdminOff", (REPAIR,))
+
+
+def test_a_standard_cluster_needs_nobodys_leave() -> None:
+    google = MemoryGke(autopilot(autopilot=False, allow_net_admin=False))
+    status, _ = done(run(cluster_with(), Hooks(seen(GOOD)), google=google))
+    assert (status.phase, status.net_admin) == (Phase.READY, None)
+
+
+STALE = msgspec.structs.replace(PATCH, body={"metadata": {"resourceVersion": "0"}, "data": {"values": "old"}})
+
+
+@pytest.mark.parametrize("times", [1, 4])
+def test_an_object_that_changed_since_it_was_seen_is_looked_at_anew(times: int) -> None:
+    kube = cluster_with()
+    stale = [seen(BAD, repairs=(STALE,))] * times
+    status, _ = done(run(kube, Hooks(*stale, seen(BAD, repairs=(PATCH,)), seen(GOOD))))
+    assert kube.objects[CONFIG]["data"] == {"values": "mended"}
+    assert (status.phase, status.repaired) == (Phase.READY, ("clusterNetworks",))
+
+
+def test_an_object_that_never_stops_changing_is_tried_again_later() -> None:
+    kube = cluster_with()
+    hooks = Hooks(*[seen(BAD, repairs=(STALE,))] * 9)
+    with pytest.raises(Conflict) as raised:
+        run(kube, hooks)
+    assert isinstance(raised.value, Temporary)
+    assert hooks.left == 4
+    assert kube.objects[CONFIG]["data"] == {"values": "broken"}
+
+
+def test_an_unknown_mesh_and_a_missing_cluster_are_permanent() -> None:
+    with pytest.raises(Permanent, match="no profile"):
+        run(cluster_with(), Hooks(), msgspec.structs.replace(REQUEST, mesh="istia"))
+    with pytest.raises(Permanent, match="doesn't exist"):
+        run(cluster_with(), Hooks(), google=MemoryGke(Permanent(gke.CLUSTER_GONE, "the cluster doesn't exist")))
+
+
+class Time:
+    """A clock that moves only when somebody sleeps; the pods are ready after `ready` seconds."""
+
+    def __init__(self, kube: MemoryKube, ready: float) -> None:
+        self.now = 0.0
+        self._kube, self._ready = kube, ready
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        if self.now >= self._ready:
+            self._kube.objects |= cluster_with().objects
+
+
+@pytest.mark.parametrize(
+    ("ready", "waits_for", "until"),
+    [(0.35, "", 0.4), (9.0, "Deployment linkerd-destination (0 of 1 pods ready)", 1.0)],
+)
+def test_readiness_is_looked_for_during_a_moment(ready: float, waits_for: str, until: float) -> None:
+    kube = cluster_with(ready=0)
+    time = Time(kube, ready)
+    found = verify.wait_until_ready(kube, PROFILE, 1.0, monotonic=time.monotonic, sleep=time.sleep)
+    assert found == waits_for
+    assert time.now == pytest.approx(until, abs=0.11)
+
+
+def test_what_is_ready_costs_no_sleep() -> None:
+    time = Time(cluster_with(), 0)
+    assert verify.wait_until_ready(cluster_with(), PROFILE, 1.0, monotonic=time.monotonic, sleep=time.sleep) == ""
+    assert time.now == 0
+
+
+SUMMARIES = st.builds(
+    CheckSummary,
+    passed=st.integers(0, 3),
+    failing=st.lists(st.builds(FailingCheck, st.just("c"), st.just("d"), st.just("e")), max_size=2).map(tuple),
+)
+
+
+@given(st.integers(0, 6), st.integers(0, 4), SUMMARIES, st.booleans(), st.sampled_from([None, True, False]))
+def test_repairs_are_bounded_and_ready_means_that_nothing_failed(
+    attempt: int, attempts: int, checks: CheckSummary, repaired: bool, net_admin: bool | None
+) -> None:
+    settings = Settings(repair_attempts=attempts)
+    request = msgspec.structs.replace(REQUEST, attempt=attempt, actor="a")
+    # A stage repairs only while it may hand a repair back.
+    repaired = repaired and attempt < attempts
+    status = MeshStatus(
+        cluster=EU1,
+        mesh="linkerd",
+        phase=Phase.VERIFYING,
+        reason="",
+        message="",
+        checks=checks,
+        net_admin=net_admin,
+        repaired=("clusterNetworks",) if repaired else (),
+    )
+    told, following = verify.conclude(request, status, PROFILE, settings)
+    assert (told.phase is Phase.READY) == (not checks.failing and net_admin is not False)
+    assert (told.phase is Phase.FAILED) == (bool(checks.failing) and attempt >= attempts)
+    assert bool(following) == (attempt < attempts and (bool(checks.failing) or repaired))
+    facts: dict[str, Any] = {"reason": Reason.REPAIR, "attempt": attempt + 1, "actor": "a"}
+    assert all(one == msgspec.structs.replace(REPAIR, **facts) for one in following)
