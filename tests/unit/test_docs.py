@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 from shared.config import Settings
@@ -29,3 +30,17 @@ def test_readme_names_every_folder() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for folder in ("functions", "shared", "byomesh", "terraform", "tests", "bench", "docs"):
         assert f"`{folder}/`" in readme
+
+
+_REASON = re.compile(
+    r'(?:Permanent|Refused|waiting\.later|_later|_phase|reason=|Phase\.\w+,)\(?[^"\\n]*"([A-Z][A-Za-z]+)"'
+)
+
+
+def test_statuses_page_explains_every_reason_that_a_stage_gives() -> None:
+    page = (ROOT / "docs" / "statuses.md").read_text(encoding="utf-8")
+    sources = [*(ROOT / "shared" / "stages").glob("*.py"), ROOT / "shared" / "mesh" / "apply.py"]
+    text = "\n".join(re.sub(r"\(\s+", "(", source.read_text(encoding="utf-8")) for source in sources)
+    reasons = set(_REASON.findall(text))
+    assert {"OperationRunning", "ForeignMesh", "PodsNotReady", "NetAdminOff"} <= reasons
+    assert {reason for reason in reasons if f"`{reason}`" not in page} == set()
