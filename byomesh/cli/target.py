@@ -72,6 +72,7 @@ def connected(kubeconfig: Path | None, cluster: str, project: str, location: str
         return
     from shared.gke import gke  # noqa: PLC0415 - likewise
 
-    found = gke().get(resolve(cluster, project, location))
+    ref = resolve(cluster, project, location)
+    found = gke().get(ref)
     with kube.connect(found.access, kube.default_token(), cluster=str(found.ref)) as api:
         yield api

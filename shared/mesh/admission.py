@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from shared.errors import Refused
 from shared.kube import AdmissionDenied, Kube
 
 NAMESPACE = "default"
@@ -62,6 +61,4 @@ def net_admin_verdict(kube: Kube) -> Verdict | None:
         kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", probe_pod(), dry_run=True)
     except AdmissionDenied as denied:
         return Verdict(denied.problem, not_ready=_NO_SERVICE_ACCOUNT in denied.problem)
-    except Refused as refused:
-        return Verdict(refused.problem, not_ready=False)
     return None

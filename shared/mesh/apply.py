@@ -54,7 +54,7 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
             case RunHelm():
                 _run_helm(step, kube, helm, ours, lease)
             case Reapply():
-                _reapply(step, kube)
+                reapply(step, kube)
 
 
 def _apply(kube: Kube, body: dict[str, Any]) -> None:
@@ -125,16 +125,26 @@ def find_conflicts(kube: Kube, rendered: Iterable[dict[str, Any]], release: str,
         return tuple(drift for drift in pool.map(look, rendered) if drift is not None)
 
 
-def _reapply(step: Reapply, kube: Kube) -> None:
+def manifest_object(step: Reapply, kube: Kube) -> tuple[str, dict[str, Any]]:
+    """The path of a drifted object, and the object as Helm would apply it.
+
+    Raises:
+        LookupError: the release has no such object, which is a defect of the caller.
+    """
     for obj in step.release.manifest:
         resource = kube.resource(str(obj["apiVersion"]), str(obj["kind"]))
         namespaced = resource is not None and resource.namespaced
         wished = owned_by_helm(obj, step.release.name, step.namespace, namespaced=namespaced)
         # A custom resource bears no namespace in a drift that was found while its CRD was missing.
         if step.drift.object in (ObjectName.of(wished), ObjectName.of(obj)):
-            kube.apply(kube.path_of(wished), wished, field_manager=HELM_MANAGER, force=step.force)
-            return
+            return kube.path_of(wished), wished
     raise LookupError(f"the release {step.release.name} has no {step.drift.object}; this is a defect")
+
+
+def reapply(step: Reapply, kube: Kube) -> None:
+    """Apply one object of a release again, under Helm's own name."""
+    path, wished = manifest_object(step, kube)
+    kube.apply(path, wished, field_manager=HELM_MANAGER, force=step.force)
 
 
 def patch(kube: Kube, patches: Iterable[Patch]) -> None:

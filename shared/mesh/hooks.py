@@ -28,6 +28,18 @@ class TrustStore(Protocol):
         """Offer a first payload, and return the one that the fleet agreed on."""
 
 
+class Ranges(Protocol):
+    """Where a cluster's pods and Services live; `gke.Cluster` is one, and so is what a cluster says of itself."""
+
+    @property
+    def pod_ranges(self) -> tuple[str, ...]:
+        """CIDRs of the pods."""
+
+    @property
+    def service_ranges(self) -> tuple[str, ...]:
+        """CIDRs of the Services."""
+
+
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What a mesh needs on one cluster beside its profile.
 
@@ -75,7 +87,7 @@ class VerifyHooks(Protocol):
     """The module `shared.mesh.NAME.verifying` of a mesh; apart, so that each function loads only what it uses."""
 
     def look(
-        self, kube: Kube, profile: Profile, cluster: gke.Cluster, now: dt.datetime, expected_version: str | None
+        self, kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None
     ) -> Verification:
         """Observe the cluster and judge it; writes nothing."""
 

@@ -44,9 +44,7 @@ def read_installation(kube: Kube, profile: Profile, desired: Sequence[DesiredRel
     agreeing = [
         releases[release.name]
         for release in desired
-        if release.name in releases
-        and not releases[release.name].pending
-        and not difference(releases[release.name], release)
+        if release.name in releases and not difference(releases[release.name], release)
     ]
     return Installation(
         namespace_labels=dict(namespace["metadata"].get("labels") or {}),

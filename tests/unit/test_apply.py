@@ -10,14 +10,15 @@ import pytest
 
 from shared.errors import Refused
 from shared.mesh import apply, lease
-from shared.mesh.drift import MISSING, Drift, ObjectName
+from shared.mesh.charts import Chart
+from shared.mesh.drift import MISSING, Drift, ObjectName, owned_by_helm
 from shared.mesh.installation import find_drift, read_installation
 from shared.mesh.lease import Lease
 from shared.mesh.ownership import FIELD_MANAGER
-from shared.mesh.plan import ForgetRevision, Kind, Plan, Reapply, Step, WriteSecret
+from shared.mesh.plan import DesiredRelease, ForgetRevision, Kind, Plan, Reapply, RunHelm, Step, WriteSecret
 from shared.mesh.profile import load_profile
 from shared.mesh.releases import DeployedRelease
-from tests.unit.doors import NOW, MemoryHelm, release_secret
+from tests.unit.doors import CHARTS, NOW, MemoryHelm, release_secret
 from tests.unit.memory_kube import MemoryKube, denial
 
 PROFILE = load_profile("linkerd")
@@ -138,6 +139,50 @@ def test_long_work_keeps_the_lease(kube: MemoryKube) -> None:
     carry_out(kube, *[ForgetRevision("r", "linkerd", "s")] * 6, clock=lambda: moment)
     # Renewed after 120 s and 240 s of its 300 s, and given back at the end.
     assert kube.writes.count(f"PUT {LEASE}") == 3
+
+
+def test_a_resource_is_found_again_once_its_kind_is_served(kube: MemoryKube) -> None:
+    release = deployed(WIDGET)
+    (drift,) = find_drift(kube, release, "linkerd", ())
+    served = {"resources": [{"name": "widgets", "kind": "Widget", "namespaced": True}]}
+    kube.answers["GET", "/apis/example.com/v1"] = (200, served)
+    carry_out(kube, Reapply(release, "linkerd", drift, force=False))
+    assert "/apis/example.com/v1/namespaces/linkerd/widgets/w" in kube.objects
+
+
+def test_what_the_platform_edits_is_no_drift_and_the_rest_is(kube: MemoryKube) -> None:
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/h"
+    hook = {"name": "a.b", "namespaceSelector": {"matchLabels": {"a": "b"}}, "failurePolicy": "Fail"}
+    wished = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "h"},
+        "webhooks": [hook],
+    }
+    edited = {**hook, "namespaceSelector": {"matchLabels": {"a": "gke"}}}
+    kube.put(path, {**owned_by_helm(wished, "r", "linkerd", namespaced=False), "webhooks": [edited]})
+    assert find_drift(kube, deployed(wished), "linkerd", PROFILE.platform_owned) == ()
+    assert len(find_drift(kube, deployed(wished), "linkerd", ())) == 1
+    kube.objects[path]["webhooks"][0]["failurePolicy"] = "Ignore"
+    (drift,) = find_drift(kube, deployed(wished), "linkerd", PROFILE.platform_owned)
+    assert drift.paths == ("webhooks.0.failurePolicy",)
+
+
+def test_helm_begins_with_the_leases_whole_duration(kube: MemoryKube) -> None:
+    moments = [NOW]
+    begun: list[str] = []
+
+    class Helm(MemoryHelm):
+        def upgrade_install(self, *_args: Any, **_options: Any) -> Any:
+            begun.append(kube.objects[LEASE]["spec"]["renewTime"])
+
+    taken = lease.take(kube, "test", 300, lambda: moments[-1])
+    assert isinstance(taken, Lease)
+    moments.append(NOW + dt.timedelta(seconds=50))
+    chart = Chart(CHARTS / "linkerd-crds", "linkerd-crds", "1", "1", "")
+    step = RunHelm(DesiredRelease(name="linkerd-crds", chart=chart, values={}), "linkerd", installed=False, why="w")
+    apply.carry_out(Plan(kind=Kind.INSTALL, steps=(step,)), kube, Helm(kube), (), taken)
+    assert begun == ["2026-05-04T09:00:50.000000Z"]
 
 
 def test_what_the_cluster_rejects_ends_the_work(kube: MemoryKube) -> None:

@@ -16,9 +16,8 @@ def settings_table() -> str:
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
     for field in dataclasses.fields(Settings):
         default = f"`{field.default:g}`" if isinstance(field.default, float) else f"`{field.default}`"
-        rows.append(
-            f"| `{field.metadata['variable']}` | {default if field.default != '' else ''} | {field.metadata['meaning']} |"
-        )
+        variable, meaning = field.metadata["variable"], field.metadata["meaning"]
+        rows.append(f"| `{variable}` | {default if field.default != '' else ''} | {meaning} |")
     return "\n".join(rows)
 
 

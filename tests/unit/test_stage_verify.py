@@ -188,6 +188,23 @@ def test_a_repair_that_does_not_help_is_tried_again_and_not_for_ever() -> None:
     )
 
 
+def test_a_mesh_of_others_is_judged_and_left_as_it_is() -> None:
+    kube = cluster_with()
+    theirs = msgspec.structs.replace(seen(GOOD, BAD, repairs=(PATCH,)), foreign=("helm", "kubectl-edit"))
+    status, following = done(run(kube, Hooks(theirs)))
+    assert (status.phase, status.reason, status.repaired, following) == (Phase.DEGRADED, "ForeignMesh", (), ())
+    assert status.message.endswith(
+        "byomesh didn't install this mesh (managed by helm, kubectl-edit), so nothing of it is mended"
+    )
+    assert kube.objects[CONFIG]["data"] == {"values": "broken"}
+
+
+def test_a_mesh_of_others_that_works_is_ready() -> None:
+    theirs = msgspec.structs.replace(seen(GOOD, repairs=(PATCH,)), foreign=("helm",))
+    status, following = done(run(cluster_with(), Hooks(theirs)))
+    assert (status.phase, status.repaired, following) == (Phase.READY, (), ())
+
+
 def test_what_fails_without_a_repair_of_ours_is_handed_to_the_installer() -> None:
     status, following = done(run(cluster_with(), Hooks(seen(GOOD, BAD, BAD))))
     assert (status.phase, status.reason) == (Phase.DEGRADED, "ChecksFailed")

@@ -75,9 +75,21 @@ def test_a_mesh_that_agrees_needs_nothing(kube: MemoryKube) -> None:
     assert seen.report.categories
 
 
+OURS = {"metadata": {"labels": {"app.kubernetes.io/managed-by": "byomesh"}}}
+
+
+def test_whose_mesh_it_is_shows_in_the_namespace(kube: MemoryKube) -> None:
+    assert look(kube).foreign == ("nobody known",)
+    managed = {"managedFields": [{"manager": "helm"}, {"manager": "kubectl-edit"}]}
+    kube.put(CONFIG, {**values(NETWORKS), "metadata": managed})
+    assert look(kube).foreign == ("helm", "kubectl-edit")
+    kube.put(LINKERD, OURS)
+    assert look(kube).foreign == ()
+
+
 def test_a_cluster_without_a_mesh_has_nothing_to_mend() -> None:
     seen = look(MemoryKube())
-    assert (seen.repairs, seen.version) == ((), "")
+    assert (seen.repairs, seen.version, seen.foreign) == ((), "", ())
     assert not seen.report.healthy
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from shared import gke
 from shared.kube import Kube
-from shared.mesh.hooks import Prepared, TrustStore
+from shared.mesh.hooks import Prepared, Ranges, TrustStore
 from shared.mesh.linkerd import certificates, networks, repairs, secrets, values
 from shared.mesh.profile import Profile
 
@@ -63,7 +63,7 @@ def _live_networks(config: dict[str, Any] | None) -> str:
     return repairs.networks_in(str((config.get("data") or {}).get("values", "")))
 
 
-def wished_networks(cluster: gke.Cluster, live: str, extra: tuple[str, ...] = ()) -> str:
+def wished_networks(cluster: Ranges, live: str, extra: tuple[str, ...] = ()) -> str:
     """The chart's networks, the cluster's pod and Service ranges, what the cluster already says, and `extra`.
 
     A live value that Linkerd itself can't read is left out: the union mends it.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from shared import gke
 from shared.kube import Kube
-from shared.mesh.hooks import Verification
+from shared.mesh.hooks import Ranges, Verification
 from shared.mesh.linkerd import checks, networks, repairs
 from shared.mesh.linkerd.installing import wished_networks
 from shared.mesh.observe import observe
@@ -19,16 +18,14 @@ _CONFIG = "linkerd-config"
 _OVERRIDES = "linkerd-config-overrides"
 
 
-def look(
-    kube: Kube, profile: Profile, cluster: gke.Cluster, now: dt.datetime, expected_version: str | None
-) -> Verification:
+def look(kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None) -> Verification:
     """Observe, judge, and find the network repair; raises Temporary where the API server can't answer."""
     snapshot = observe(kube, namespace=profile.namespace.name)
     version = _version(snapshot)
     report = checks.run(snapshot, now, expected_version=expected_version or version or None)
     return Verification(
         report=report,
-        repairs=_network_repairs(kube, profile, cluster, snapshot),
+        repairs=_network_repairs(kube, profile, ranges, snapshot),
         version=version,
         foreign=_foreign(snapshot),
     )
@@ -46,11 +43,11 @@ def _version(snapshot: MeshSnapshot) -> str:
     return str((config.values or {}).get("linkerdVersion", "")) if config is not None else ""
 
 
-def _network_repairs(kube: Kube, profile: Profile, cluster: gke.Cluster, snapshot: MeshSnapshot) -> tuple[Patch, ...]:
+def _network_repairs(kube: Kube, profile: Profile, ranges: Ranges, snapshot: MeshSnapshot) -> tuple[Patch, ...]:
     if snapshot.config is None or snapshot.config.values is None:
         return ()
     live = snapshot.config.networks or ""
-    wished = wished_networks(cluster, live, _uncovered(snapshot, cluster, live))
+    wished = wished_networks(ranges, live, _uncovered(snapshot, ranges, live))
     ours = [one for one in snapshot.deployments if one.name in profile.deployments]
     held = {live, *(copy.value for deployment in ours for copy in deployment.networks)}
     if snapshot.overrides is not None:
@@ -69,7 +66,7 @@ def _network_repairs(kube: Kube, profile: Profile, cluster: gke.Cluster, snapsho
     )
 
 
-def _uncovered(snapshot: MeshSnapshot, cluster: gke.Cluster, live: str) -> tuple[str, ...]:
+def _uncovered(snapshot: MeshSnapshot, ranges: Ranges, live: str) -> tuple[str, ...]:
     """Ranges that cover every node, pod and Service of the cluster that `live` leaves out."""
     try:
         parsed = networks.parse(live)
@@ -81,7 +78,7 @@ def _uncovered(snapshot: MeshSnapshot, cluster: gke.Cluster, live: str) -> tuple
         *(pod.ip for pod in snapshot.pods.first),
         *(service.ip for service in snapshot.services.first),
     ]
-    return networks.missing(parsed, addresses, [*cluster.pod_ranges, *cluster.service_ranges], node_ranges)
+    return networks.missing(parsed, addresses, [*ranges.pod_ranges, *ranges.service_ranges], node_ranges)
 
 
 def _all_covered(live: str, wished: str) -> bool:

@@ -1,0 +1,87 @@
+"""What `byomesh check` judges, and how it shows what it found."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.text import Text
+
+from byomesh.cli.output import out
+from shared.errors import Permanent
+from shared.kube import Kube
+from shared.mesh import observe
+from shared.mesh.linkerd import checks
+from shared.mesh.snapshot import MeshSnapshot
+from shared.model import CheckOutcome, CheckReport, CheckResult
+
+_MARKS = {
+    CheckOutcome.PASS: ("√", "green"),
+    CheckOutcome.WARN: ("‼", "yellow"),
+    CheckOutcome.FAIL: ("×", "red"),  # noqa: RUF001 - the mark that `linkerd check` prints
+}
+
+
+class _Recorded(msgspec.Struct, rename="camel"):
+    """A recorded state; what it has beside these is for its readers."""
+
+    now: dt.datetime
+    objects: list[dict[str, object]]
+    expected_version: str = ""
+
+
+def of_cluster(api: Kube, expected: str, *, proxy: bool) -> CheckReport:
+    """The report on a cluster as it is now; raises Temporary where the API server can't answer."""
+    return _judge(observe.observe(api), dt.datetime.now(dt.UTC), expected, proxy=proxy)
+
+
+def of_recorded(file: Path, expected: str, *, proxy: bool) -> CheckReport:
+    """The report on a recorded state, at the time that it names.
+
+    Raises:
+        Permanent: it can't be read, or isn't one.
+    """
+    try:
+        recorded = msgspec.json.decode(file.read_bytes(), type=_Recorded)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Permanent(
+            "BadSnapshot", f"{file}: {error}", remedy="give a JSON file with now, expectedVersion and objects"
+        ) from error
+    seen = observe.from_objects(recorded.objects)
+    return _judge(seen, recorded.now, expected or recorded.expected_version, proxy=proxy)
+
+
+def _judge(seen: MeshSnapshot, now: dt.datetime, expected: str, *, proxy: bool) -> CheckReport:
+    categories = checks.DATA_PLANE if proxy else checks.POST_INSTALL
+    return checks.run(seen, now, expected_version=expected or None, categories=categories)
+
+
+def as_linkerd_has_it(report: CheckReport) -> dict[str, Any]:
+    """A report in the shape of `linkerd check -o json`."""
+    return checks.render(report)
+
+
+def show(report: CheckReport) -> None:
+    """Print a report for people, category by category; skipped checks are left out."""
+    for category in report.categories:
+        shown = [result for result in category.checks if result.outcome is not CheckOutcome.SKIP]
+        if not shown:
+            continue
+        out.print(Text(f"{category.name}\n{'-' * len(category.name)}", "bold"))
+        for result in shown:
+            _show(result)
+        out.print()
+    outcome = CheckOutcome.PASS if report.healthy else CheckOutcome.FAIL
+    mark, colour = _MARKS[outcome]
+    out.print(Text.assemble("Status check results are ", (mark, colour)))
+
+
+def _show(result: CheckResult) -> None:
+    mark, colour = _MARKS[result.outcome]
+    out.print(Text.assemble((mark, colour), f" {result.description}"))
+    if result.error:
+        out.print(Text("\n".join(f"    {line}" for line in result.error.splitlines())))
+    if result.hint:
+        out.print(Text(f"    see {result.hint} for hints", "dim"))

@@ -1,0 +1,142 @@
+"""What would mend a mesh that is there, whoever installed it, without installing anything: found, shown, done.
+
+Two kinds of repair: the mesh's own writes (for Linkerd, clusterNetworks wherever held), and objects of its Helm
+releases that drifted or are gone, applied again from the stored manifest. An operator who asks for it gives consent, so a
+mesh of others is mended too; a field that another manager holds is still left alone where it isn't the mesh's repair.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from shared.kube import Kube
+from shared.mesh.apply import manifest_object, patch, reapply
+from shared.mesh.drift import Drift
+from shared.mesh.hooks import Ranges, Verification, verify_hooks
+from shared.mesh.installation import HELM_MANAGER, find_drift
+from shared.mesh.ownership import FIELD_MANAGER
+from shared.mesh.plan import Reapply, may_take_back
+from shared.mesh.profile import Profile
+from shared.mesh.releases import newest
+
+
+class ObservedRanges(msgspec.Struct, frozen=True):
+    """A cluster's ranges as far as the cluster itself tells them: its nodes' podCIDRs and its ServiceCIDRs."""
+
+    pod_ranges: tuple[str, ...]
+    service_ranges: tuple[str, ...]
+
+
+class Mending(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found.
+
+    Attributes:
+        seen: the checks, and the mesh's own repairs.
+        reapply: objects of its releases to apply again.
+        left_alone: drift that other managers hold.
+    """
+
+    seen: Verification
+    reapply: tuple[Reapply, ...]
+    left_alone: tuple[Drift, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not self.seen.repairs and not self.reapply
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One object before and after, as the API server says that it would be.
+
+    Attributes:
+        what: the object and the repair in words.
+        before: the live object less its bookkeeping; empty where it is missing.
+        after: what a dry run answers, likewise; Secrets' contents are hidden in both.
+    """
+
+    what: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+
+def observed_ranges(kube: Kube) -> ObservedRanges:
+    """Read the ranges from the cluster, where no GKE API is asked; raises Temporary where it can't answer.
+
+    ServiceCIDR is networking.k8s.io/v1 since Kubernetes 1.33; an older cluster tells no Service range.
+    """
+    pods: dict[str, None] = {}
+    for node in kube.list_items("/api/v1/nodes"):
+        pods.update(dict.fromkeys(node.get("spec", {}).get("podCIDRs") or ()))
+    services: dict[str, None] = {}
+    if kube.resource("networking.k8s.io/v1", "ServiceCIDR") is not None:
+        for one in kube.list_items("/apis/networking.k8s.io/v1/servicecidrs"):
+            services.update(dict.fromkeys(one["spec"]["cidrs"]))
+    return ObservedRanges(tuple(pods), tuple(services))
+
+
+def find(kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None) -> Mending:
+    """Look for everything that could be mended; writes nothing.
+
+    Raises:
+        Temporary: the API server can't answer.
+        Permanent: a Helm release can't be read.
+    """
+    namespace = profile.namespace.name
+    seen = verify_hooks(profile).look(kube, profile, ranges, now, expected_version)
+    mended = {one.path for one in seen.repairs}
+    secrets = kube.list_items(f"/api/v1/namespaces/{namespace}/secrets", field_selector="type=helm.sh/release.v1")
+    again: list[Reapply] = []
+    left_alone: list[Drift] = []
+    for release in newest(secrets).values():
+        if release.status != "deployed":
+            continue
+        for drift in find_drift(kube, release, namespace, profile.platform_owned):
+            step = Reapply(release, namespace, drift, force=bool(drift.owners))
+            if manifest_object(step, kube)[0] in mended:
+                continue
+            if drift.owners and not may_take_back(drift, ()):
+                left_alone.append(drift)
+            else:
+                again.append(step)
+    return Mending(seen=seen, reapply=tuple(again), left_alone=tuple(left_alone))
+
+
+def changes(kube: Kube, mending: Mending) -> tuple[Change, ...]:
+    """What each repair would change, by server-side dry runs."""
+    found = []
+    for one in mending.seen.repairs:
+        after = kube.patch(one.path, one.body, kind=one.kind, field_manager=FIELD_MANAGER, dry_run=True)
+        found.append(Change(one.what, _shown(kube.get(one.path)), _shown(after)))
+    for step in mending.reapply:
+        path, body = manifest_object(step, kube)
+        after = kube.apply(path, body, field_manager=HELM_MANAGER, force=step.force, dry_run=True)
+        what = f"{step.drift.object} of release {step.release.name}"
+        found.append(Change(what, _shown(kube.get(path)), _shown(after)))
+    return tuple(found)
+
+
+def carry_out(kube: Kube, mending: Mending) -> None:
+    """Write every repair; raises Conflict (Temporary) where an object changed since it was looked at."""
+    patch(kube, mending.seen.repairs)
+    for step in mending.reapply:
+        reapply(step, kube)
+
+
+def _shown(obj: Mapping[str, Any] | None) -> dict[str, Any]:
+    if obj is None:
+        return {}
+    metadata = {
+        key: obj["metadata"][key] for key in ("name", "namespace", "labels", "annotations") if key in obj["metadata"]
+    }
+    kept = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    if obj.get("kind") == "Secret":
+        kept["data"] = {
+            key: f"({len(base64.b64decode(value))} bytes)" for key, value in (obj.get("data") or {}).items()
+        }
+    return {**kept, "metadata": metadata}
