@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from byomesh.cli import check, demo, local
+from byomesh.cli import check, demo, local, repair
 
 app = typer.Typer(
     name="byomesh",
@@ -17,6 +17,8 @@ app = typer.Typer(
 )
 app.add_typer(local.app, name="local")
 app.command("check")(check.check)
+app.command("plan")(repair.plan)
+app.command("repair")(repair.repair)
 app.command("demo")(demo.demo)
 
 

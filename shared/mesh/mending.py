@@ -1,8 +1,9 @@
 """What would mend a mesh that is there, whoever installed it, without installing anything: found, shown, done.
 
 Two kinds of repair: the mesh's own writes (for Linkerd, clusterNetworks wherever held), and objects of its Helm
-releases that drifted or are gone, applied again from the stored manifest. An operator who asks for it gives consent, so a
-mesh of others is mended too; a field that another manager holds is still left alone where it isn't the mesh's repair.
+releases that drifted or are gone, applied again from the stored manifest. An operator who asks for it gives consent, so
+a mesh of others is mended too; a field that another manager holds is still left alone where the mesh's own repair isn't
+about it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,169 @@
+"""`byomesh plan` and `byomesh repair`: what would mend a mesh on any cluster at hand, shown or done."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import difflib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+import yaml
+from rich.text import Text
+
+from byomesh.cli.output import Format, Output, err, out, print_json, told
+from byomesh.cli.target import ClusterOption, KubeconfigOption, LocationOption, ProjectOption, connected, resolve
+from shared.mesh.profile import Profile, load_profile
+from shared.model import CheckOutcome, CheckReport
+
+if TYPE_CHECKING:
+    from shared.kube import Kube
+    from shared.mesh.hooks import Ranges
+    from shared.mesh.mending import Change, Mending
+
+MeshOption = Annotated[str, typer.Option("--mesh", help="The mesh's profile.")]
+TimeoutOption = Annotated[float, typer.Option(min=0, help="Seconds to wait for pods that a repair restarts.")]
+_PENDING = 3
+_STYLES = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def plan(
+    kubeconfig: KubeconfigOption = None,
+    cluster: ClusterOption = "",
+    project: ProjectOption = "",
+    location: LocationOption = "",
+    mesh: MeshOption = "linkerd",
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what `byomesh repair` would change on a cluster, as a diff, and write nothing.
+
+    Exit status: 0 where there is nothing to repair, 3 where there is.
+    """
+    with told(), _looking(kubeconfig, cluster, project, location, mesh) as (api, profile, ranges):
+        from shared.mesh import mending  # noqa: PLC0415 - loads the Kubernetes client, which --help has no need of
+
+        found = mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
+        changes = mending.changes(api, found)
+    if output is Format.JSON:
+        print_json(_as_json(found, changes))
+    else:
+        _show(found, changes)
+    raise typer.Exit(0 if found.empty else _PENDING)
+
+
+def repair(
+    kubeconfig: KubeconfigOption = None,
+    cluster: ClusterOption = "",
+    project: ProjectOption = "",
+    location: LocationOption = "",
+    mesh: MeshOption = "linkerd",
+    timeout: TimeoutOption = 120.0,
+    output: Output = Format.TABLE,
+) -> None:
+    """Mend a mesh on a cluster, whoever installed it, then wait for its pods and check it again.
+
+    Run `byomesh plan` with the same options first to see what would be written. Exit status: 0 where every check passes
+    afterwards, 1 where one still fails.
+    """
+    with told(), _looking(kubeconfig, cluster, project, location, mesh) as (api, profile, ranges):
+        from shared.mesh import mending, readiness  # noqa: PLC0415 - as in `plan`
+
+        found = mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
+        changes = mending.changes(api, found)
+        mending.carry_out(api, found)
+        with err.status("waiting for the mesh's pods") as status:
+            deadline = time.monotonic() + timeout
+            while (waits_for := readiness.look(api, profile)) and time.monotonic() < deadline:
+                status.update(f"waiting for {waits_for}")
+                time.sleep(0.2)
+        after = mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
+    if output is Format.JSON:
+        print_json(_as_json(after, changes))
+    else:
+        _show(found, changes, done=True)
+        _show_failures(after.seen.report)
+    raise typer.Exit(0 if after.seen.report.healthy else 1)
+
+
+@contextlib.contextmanager
+def _looking(
+    kubeconfig: Path | None, cluster: str, project: str, location: str, mesh: str
+) -> Iterator[tuple[Kube, Profile, Ranges]]:
+    """The cluster, the profile, and the ranges: GKE's where the cluster is named, else what the cluster itself says."""
+    profile = load_profile(mesh)
+    with connected(kubeconfig, cluster, project, location) as api:
+        if cluster:
+            from shared.gke import gke  # noqa: PLC0415 - Google's client, which a kubeconfig needs none of
+
+            yield api, profile, gke().get(resolve(cluster, project, location))
+        else:
+            from shared.mesh import mending  # noqa: PLC0415 - as in `plan`
+
+            yield api, profile, mending.observed_ranges(api)
+
+
+def diff_of(change: Change) -> list[str]:
+    """A change as the lines of a unified diff of YAML; pure."""
+    before, after = (_yaml(state) for state in (change.before, change.after))
+    return list(difflib.unified_diff(before, after, "live", "repaired", lineterm="", n=1))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as blocks, so that a diff shows the line that differs."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def _yaml(state: dict[str, Any]) -> list[str]:
+    return yaml.dump(state, Dumper=_Dumper, width=10_000).splitlines() if state else []
+
+
+def _as_json(found: Mending, changes: tuple[Change, ...]) -> dict[str, Any]:
+    return {
+        "healthy": found.seen.report.healthy,
+        "failing": [_failure(result.description, result.error) for result in _failing(found.seen.report)],
+        "changes": [{"what": one.what, "diff": diff_of(one)} for one in changes],
+        "left_alone": [
+            {"object": str(drift.object), "manager": manager, "path": path}
+            for drift in found.left_alone
+            for manager, path in drift.owners
+        ],
+    }
+
+
+def _failure(description: str, error: str) -> dict[str, str]:
+    return {"description": description, "error": error}
+
+
+def _failing(report: CheckReport) -> list[Any]:
+    return [result for _, result in report if result.outcome is CheckOutcome.FAIL]
+
+
+def _show(found: Mending, changes: tuple[Change, ...], *, done: bool = False) -> None:
+    if not done:
+        _show_failures(found.seen.report)
+    for change in changes:
+        out.print(Text(f"\n{change.what}", "bold"))
+        for line in diff_of(change)[2:]:
+            out.print(Text(line, _STYLES.get(line[0], "")))
+    for drift in found.left_alone:
+        for manager, path in drift.owners:
+            out.print(Text(f"left alone: {drift.object} at {path}, which {manager} holds", "yellow"))
+    verb = "written" if done else "would be written"
+    out.print(f"\n{len(changes)} repairs {verb}" if changes else "\nnothing to repair")
+
+
+def _show_failures(report: CheckReport) -> None:
+    failing = _failing(report)
+    for result in failing:
+        out.print(Text.assemble(("× ", "red"), f"{result.description}\n    {result.error}"))  # noqa: RUF001 - as `check`
+    if not failing:
+        out.print(Text.assemble(("√ ", "green"), "every check passes"))
