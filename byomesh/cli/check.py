@@ -9,6 +9,7 @@ import typer
 
 from byomesh.cli.output import Format, Output, print_json, told
 from byomesh.cli.target import ClusterOption, KubeconfigOption, LocationOption, ProjectOption, connected
+from shared.errors import Permanent
 
 
 def check(
@@ -37,6 +38,12 @@ def check(
 
     with told():
         if snapshot is not None:
+            if kubeconfig is not None or cluster:
+                raise Permanent(
+                    "OneCluster",
+                    "a recorded state and a cluster are named",
+                    remedy="give one of --snapshot, --kubeconfig and --cluster",
+                )
             report = judging.of_recorded(snapshot, expected_version, proxy=proxy)
         else:
             with connected(kubeconfig, cluster, project, location) as api:

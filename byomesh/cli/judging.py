@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from rich.text import Text
@@ -24,10 +24,23 @@ _MARKS = {
 }
 
 
+class _Metadata(msgspec.Struct):
+    name: str
+    namespace: str = ""
+
+
+class _Identified(msgspec.Struct, rename="camel"):
+    """What every recorded object must have to be found."""
+
+    api_version: str
+    kind: str
+    metadata: _Metadata
+
+
 class _Recorded(msgspec.Struct, rename="camel"):
     """A recorded state; what it has beside these is for its readers."""
 
-    now: dt.datetime
+    now: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     objects: list[dict[str, object]]
     expected_version: str = ""
 
@@ -45,6 +58,7 @@ def of_recorded(file: Path, expected: str, *, proxy: bool) -> CheckReport:
     """
     try:
         recorded = msgspec.json.decode(file.read_bytes(), type=_Recorded)
+        msgspec.convert(recorded.objects, list[_Identified])
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Permanent(
             "BadSnapshot", f"{file}: {error}", remedy="give a JSON file with now, expectedVersion and objects"

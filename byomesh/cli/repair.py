@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MeshOption = Annotated[str, typer.Option("--mesh", help="The mesh's profile.")]
 TimeoutOption = Annotated[float, typer.Option(min=0, help="Seconds to wait for pods that a repair restarts.")]
 _PENDING = 3
+_ROUNDS = 2
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -69,23 +70,33 @@ def repair(
     afterwards, 1 where one still fails.
     """
     with told(), _looking(kubeconfig, cluster, project, location, mesh) as (api, profile, ranges):
-        from shared.mesh import mending, readiness  # noqa: PLC0415 - as in `plan`
+        after, changes = _mend(api, profile, ranges, timeout)
+    if output is Format.JSON:
+        print_json(_as_json(after, changes))
+    else:
+        _show(after, changes, done=True)
+        _show_failures(after.seen.report)
+    raise typer.Exit(0 if after.seen.report.healthy else 1)
 
-        found = mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
-        changes = mending.changes(api, found)
+
+def _mend(api: Kube, profile: Profile, ranges: Ranges, timeout: float) -> tuple[Mending, tuple[Change, ...]]:
+    """Repair, and look again; what a release puts back may have the networks that it was installed with."""
+    from shared.mesh import mending, readiness  # noqa: PLC0415 - as in `plan`
+
+    done: tuple[Change, ...] = ()
+    found = mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
+    for _ in range(_ROUNDS):
+        if found.empty:
+            break
+        done += mending.changes(api, found)
         mending.carry_out(api, found)
         with err.status("waiting for the mesh's pods") as status:
             deadline = time.monotonic() + timeout
             while (waits_for := readiness.look(api, profile)) and time.monotonic() < deadline:
                 status.update(f"waiting for {waits_for}")
                 time.sleep(0.2)
-        after = mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
-    if output is Format.JSON:
-        print_json(_as_json(after, changes))
-    else:
-        _show(found, changes, done=True)
-        _show_failures(after.seen.report)
-    raise typer.Exit(0 if after.seen.report.healthy else 1)
+        found = mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
+    return found, done
 
 
 @contextlib.contextmanager
@@ -158,7 +169,8 @@ def _show(found: Mending, changes: tuple[Change, ...], *, done: bool = False) ->
         for manager, path in drift.owners:
             out.print(Text(f"left alone: {drift.object} at {path}, which {manager} holds", "yellow"))
     verb = "written" if done else "would be written"
-    out.print(f"\n{len(changes)} repairs {verb}" if changes else "\nnothing to repair")
+    count = "1 repair" if len(changes) == 1 else f"{len(changes)} repairs"
+    out.print(f"\n{count} {verb}" if changes else "\nnothing to repair")
 
 
 def _show_failures(report: CheckReport) -> None:

@@ -3,7 +3,7 @@
 Two kinds of repair: the mesh's own writes (for Linkerd, clusterNetworks wherever held), and objects of its Helm
 releases that drifted or are gone, applied again from the stored manifest. An operator who asks for it gives consent, so
 a mesh of others is mended too; a field that another manager holds is still left alone where the mesh's own repair isn't
-about it.
+about it. So is a field that such a repair wrote before: the stored manifest still has what was wrong there.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ from shared.mesh.drift import Drift
 from shared.mesh.hooks import Ranges, Verification, verify_hooks
 from shared.mesh.installation import HELM_MANAGER, find_drift
 from shared.mesh.ownership import FIELD_MANAGER
-from shared.mesh.plan import Reapply, may_take_back
+from shared.mesh.plan import Reapply
 from shared.mesh.profile import Profile
 from shared.mesh.releases import newest
+
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""The whole object again, a Secret's contents too: bookkeeping of `kubectl apply`, and not to be shown."""
 
 
 class ObservedRanges(msgspec.Struct, frozen=True):
@@ -39,7 +42,7 @@ class Mending(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seen: the checks, and the mesh's own repairs.
         reapply: objects of its releases to apply again.
-        left_alone: drift that other managers hold.
+        left_alone: drift in fields that managers other than Helm hold, this system among them.
     """
 
     seen: Verification
@@ -98,10 +101,10 @@ def find(kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expecte
         if release.status != "deployed":
             continue
         for drift in find_drift(kube, release, namespace, profile.platform_owned):
-            step = Reapply(release, namespace, drift, force=bool(drift.owners))
+            step = Reapply(release, namespace, drift, force=False)
             if manifest_object(step, kube)[0] in mended:
                 continue
-            if drift.owners and not may_take_back(drift, ()):
+            if drift.owners:
                 left_alone.append(drift)
             else:
                 again.append(step)
@@ -135,6 +138,9 @@ def _shown(obj: Mapping[str, Any] | None) -> dict[str, Any]:
     metadata = {
         key: obj["metadata"][key] for key in ("name", "namespace", "labels", "annotations") if key in obj["metadata"]
     }
+    if _LAST_APPLIED in metadata.get("annotations", {}):
+        kept_notes = {key: value for key, value in metadata["annotations"].items() if key != _LAST_APPLIED}
+        metadata["annotations"] = kept_notes
     kept = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
     if obj.get("kind") == "Secret":
         kept["data"] = {
