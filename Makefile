@@ -47,6 +47,7 @@ update: $(READY) ## Pin every Python dependency anew, with hashes
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet uv
 	@for name in requirements requirements-dev; do \
 		$(BIN)/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet \
+			--custom-compile-command 'make update' \
 			$$name.in --output-file $$name.txt; done
 
 clean: ## Remove what was made in this folder (the cache of built programs stays)

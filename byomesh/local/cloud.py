@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -34,8 +33,6 @@ from byomesh.local.pubsub.service import PubSub, serving
 from byomesh.local.statuses import Statuses
 from byomesh.local.tasks.service import CloudTasks
 from byomesh.local.warden import Warden
-
-_log = logging.getLogger(__name__)
 
 PUSHES = {"cluster-events": "enable_net_admin", "mesh-install": "install_mesh", "mesh-verify": "verify_mesh"}
 """Which topic is pushed to which function."""
@@ -91,6 +88,21 @@ class LocalCloud:
         return self.functions[name].process.pid
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What every part stands on."""
+
+    stack: contextlib.AsyncExitStack
+    home: Home
+    options: Options
+    binaries: Binaries
+    authority: Authority
+    issued: Issued
+    identity: Identity
+    journal: Journal
+    courier: Courier
+
+
 @contextlib.asynccontextmanager
 async def running(home: Home, options: Options, binaries: Binaries, say: Progress) -> AsyncIterator[LocalCloud]:
     """Start a local cloud, yield it, and stop every process of it in the end.
@@ -99,62 +111,14 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         ProcessError: a part ended or wasn't ready in time; with the last lines of its log.
     """
     async with contextlib.AsyncExitStack() as stack:
-        home.logs.mkdir(parents=True, exist_ok=True)
-        home.keys.mkdir(parents=True, exist_ok=True)
-        home.journal.unlink(missing_ok=True)
-        authority = Authority.create("byomesh local cloud")
-        (home.keys / "ca.pem").write_bytes(authority.pem)
-        identity = Identity(token_uri="", project=options.project)
-        journal = stack.enter_context(Journal(home.journal))
-        courier = await stack.enter_async_context(Courier(journal))
+        ground = await _ground(stack, home, options, binaries)
         say("Pub/Sub")
-        address = await stack.enter_async_context(serving(binaries.pubsub, logs=home.logs))
-        pubsub = await stack.enter_async_context(PubSub(address, courier=courier, pace=options.pace))
-        rest = await _serve_http(stack, [*identity.routes(), *publish_routes(pubsub, _bearer(identity))])
-        identity.token_uri = f"{rest}/token"
-        tasks = await stack.enter_async_context(CloudTasks(courier=courier, pace=options.pace, mint=identity.issue))
-        guard = Warden()
-        clusters = Clusters(
-            home=home, binaries=binaries, authority=authority, guard=guard, pod_seconds=options.pod_seconds
-        )
-        stack.push_async_callback(clusters.close)
-        issued = authority.server(["127.0.0.1", "localhost"])
-        clusters.webhooks = await _serve_https(stack, issued, home, [*identity.routes(), *guard.routes()])
+        pubsub, rest = await _start_pubsub(ground)
         ports = {name: functions.free_port() for name in functions.NAMES}
-        eventarc = await stack.enter_async_context(
-            Eventarc(_triggers(ports["enable_net_admin"]), courier=courier, pace=options.pace)
-        )
-
-        eventarc.troubles = options.troubles
-
-        async def emit(entry: dict[str, Any]) -> None:
-            eventarc.write(entry)
-
-        gke = Gke(backend=clusters, emit=emit, pace=options.pace)
-        stack.push_async_callback(gke.close)
-        faults = rpc.Faults()
-        secrets = secret_manager.SecretManager()
-        handlers = [
-            gke_handler(gke, caller=identity.caller, faults=faults),
-            secret_manager.handler(secrets, caller=identity.caller, faults=faults),
-            tasks.service(caller=identity.caller, faults=faults),
-        ]
+        clusters, eventarc, gke = await _start_gke(ground, ports["enable_net_admin"])
         say("GKE, Cloud Tasks and Secret Manager")
-        port = await _serve_grpc(stack, issued, handlers)
-        surroundings = Surroundings(
-            project=options.project,
-            apis=f"127.0.0.1:{port}",
-            pubsub=address,
-            rest=rest,
-            authority=home.keys / "ca.pem",
-            keys=home.keys,
-            helm=binaries.helm,
-            charts=options.charts,
-            extra=options.settings,
-        )
-        surroundings.write_keys(identity)
-        _prepare(secrets, surroundings)
-        tasks.create_queue(surroundings.queue)
+        faults = rpc.Faults()
+        tasks, surroundings = await _start_apis(ground, gke, faults, pubsub.address, rest)
         statuses = await _make_topics(stack, pubsub, surroundings, ports)
         say("the functions")
         started = {name: _start_function(surroundings, home, name, ports[name]) for name in functions.NAMES}
@@ -164,7 +128,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
             home=home,
             options=options,
             surroundings=surroundings,
-            journal=journal,
+            journal=ground.journal,
             pubsub=pubsub,
             eventarc=eventarc,
             tasks=tasks,
@@ -174,6 +138,94 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
             statuses=statuses,
             functions=started,
         )
+
+
+async def _ground(stack: contextlib.AsyncExitStack, home: Home, options: Options, binaries: Binaries) -> _Ground:
+    home.logs.mkdir(parents=True, exist_ok=True)
+    home.keys.mkdir(parents=True, exist_ok=True)
+    home.journal.unlink(missing_ok=True)
+    authority = Authority.create("byomesh local cloud")
+    (home.keys / "ca.pem").write_bytes(authority.pem)
+    journal = stack.enter_context(Journal(home.journal))
+    return _Ground(
+        stack=stack,
+        home=home,
+        options=options,
+        binaries=binaries,
+        authority=authority,
+        issued=authority.server(["127.0.0.1", "localhost"]),
+        identity=Identity(token_uri="", project=options.project),
+        journal=journal,
+        courier=await stack.enter_async_context(Courier(journal)),
+    )
+
+
+async def _start_pubsub(ground: _Ground) -> tuple[PubSub, str]:
+    """Pub/Sub, and the URL of its REST API, which is the token endpoint's too."""
+    address = await ground.stack.enter_async_context(serving(ground.binaries.pubsub, logs=ground.home.logs))
+    pubsub = await ground.stack.enter_async_context(PubSub(address, courier=ground.courier, pace=ground.options.pace))
+    identity = ground.identity
+    routes = [*identity.routes(), *publish_routes(pubsub, _bearer(identity))]
+    rest = f"http://127.0.0.1:{await serve(ground.stack, routes)}"
+    identity.token_uri = f"{rest}/token"
+    return pubsub, rest
+
+
+async def _start_gke(ground: _Ground, enabler: int) -> tuple[Clusters, Eventarc, Gke]:
+    guard = Warden()
+    clusters = Clusters(
+        home=ground.home,
+        binaries=ground.binaries,
+        authority=ground.authority,
+        guard=guard,
+        pod_seconds=ground.options.pod_seconds,
+    )
+    ground.stack.push_async_callback(clusters.close)
+    clusters.webhooks = await _serve_https(ground, [*ground.identity.routes(), *guard.routes()])
+    eventarc = await ground.stack.enter_async_context(
+        Eventarc(_triggers(enabler), courier=ground.courier, pace=ground.options.pace)
+    )
+    eventarc.troubles = ground.options.troubles
+
+    async def emit(entry: dict[str, Any]) -> None:
+        eventarc.write(entry)
+
+    gke = Gke(backend=clusters, emit=emit, pace=ground.options.pace)
+    ground.stack.push_async_callback(gke.close)
+    return clusters, eventarc, gke
+
+
+async def _start_apis(
+    ground: _Ground, gke: Gke, faults: rpc.Faults, pubsub: str, rest: str
+) -> tuple[CloudTasks, Surroundings]:
+    """The gRPC APIs on one port, with the queue, the secret and the accounts that Terraform would make."""
+    identity, home, options = ground.identity, ground.home, ground.options
+    tasks = await ground.stack.enter_async_context(
+        CloudTasks(courier=ground.courier, pace=options.pace, mint=identity.issue)
+    )
+    secrets = secret_manager.SecretManager()
+    handlers = [
+        gke_handler(gke, caller=identity.caller, faults=faults),
+        secret_manager.handler(secrets, caller=identity.caller, faults=faults),
+        tasks.service(caller=identity.caller, faults=faults),
+    ]
+    server, port = await rpc.serve(handlers, certificate_pem=ground.issued.certificate, key_pem=ground.issued.key)
+    ground.stack.push_async_callback(server.stop, 0.5)
+    surroundings = Surroundings(
+        project=options.project,
+        apis=f"127.0.0.1:{port}",
+        pubsub=pubsub,
+        rest=rest,
+        authority=home.keys / "ca.pem",
+        keys=home.keys,
+        helm=ground.binaries.helm,
+        charts=options.charts,
+        extra=options.settings,
+    )
+    surroundings.write_keys(identity)
+    _prepare(secrets, surroundings)
+    tasks.create_queue(surroundings.queue)
+    return tasks, surroundings
 
 
 def _bearer(identity: Identity) -> Callable[[str], str | None]:
@@ -228,14 +280,10 @@ async def _make_topics(
     return statuses
 
 
-async def _serve_http(stack: contextlib.AsyncExitStack, routes: list[web.RouteDef]) -> str:
-    return f"http://127.0.0.1:{await serve(stack, routes)}"
-
-
-async def _serve_https(stack: contextlib.AsyncExitStack, issued: Issued, home: Home, routes: list[web.RouteDef]) -> str:
+async def _serve_https(ground: _Ground, routes: list[web.RouteDef]) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*issued.save(home.keys, "server"))
-    return f"https://127.0.0.1:{await serve(stack, routes, context)}"
+    context.load_cert_chain(*ground.issued.save(ground.home.keys, "server"))
+    return f"https://127.0.0.1:{await serve(ground.stack, routes, context)}"
 
 
 async def serve(stack: contextlib.AsyncExitStack, routes: list[web.RouteDef], tls: ssl.SSLContext | None = None) -> int:
@@ -248,10 +296,4 @@ async def serve(stack: contextlib.AsyncExitStack, routes: list[web.RouteDef], tl
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     port: int = runner.addresses[0][1]
-    return port
-
-
-async def _serve_grpc(stack: contextlib.AsyncExitStack, issued: Issued, handlers: list[rpc.Handler]) -> int:
-    server, port = await rpc.serve(handlers, certificate_pem=issued.certificate, key_pem=issued.key)
-    stack.push_async_callback(server.stop, 0.5)
     return port

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from shared.kube import Kube
-from shared.mesh.apply import manifest_object, patch, reapply
+from shared.mesh.apply import manifest_object, reapply
 from shared.mesh.drift import Drift
 from shared.mesh.hooks import Ranges, Verification, verify_hooks
 from shared.mesh.installation import HELM_MANAGER, find_drift
@@ -127,7 +127,9 @@ def changes(kube: Kube, mending: Mending) -> tuple[Change, ...]:
 
 def carry_out(kube: Kube, mending: Mending) -> None:
     """Write every repair; raises Conflict (Temporary) where an object changed since it was looked at."""
-    patch(kube, mending.seen.repairs)
+    # Not by `apply.patch`, which logs each as the functions do, on the stdout that is a command's own here.
+    for one in mending.seen.repairs:
+        kube.patch(one.path, one.body, kind=one.kind, field_manager=FIELD_MANAGER)
     for step in mending.reapply:
         reapply(step, kube)
 

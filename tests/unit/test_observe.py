@@ -178,5 +178,5 @@ def test_recorded_objects_come_in_the_order_of_their_storage_keys_and_in_pages()
 
 @pytest.mark.parametrize("selector", [{"label_selector": "a=b"}, {"field_selector": "metadata.name=x"}])
 def test_recorded_objects_cannot_be_selected_by_value(selector: dict[str, str]) -> None:
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(ValueError, match="selected"):
         next(RecordedCluster([]).list_raw("/api/v1/pods", **selector))  # type: ignore[arg-type]

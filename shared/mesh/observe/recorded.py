@@ -39,10 +39,10 @@ class RecordedCluster:
         """A list's pages as JSON, at least one; only labels that must exist, or with `!` must not, can be selected.
 
         Raises:
-            NotImplementedError: a field selector, or a label selector by value.
+            ValueError: a field selector, or a label selector by value.
         """
         if field_selector or "=" in label_selector:
-            raise NotImplementedError(f"recorded objects can't be selected by {field_selector or label_selector!r}")
+            raise ValueError(f"recorded objects can't be selected by {field_selector or label_selector!r}")
         items = [found for found in self._lists.get(path, ()) if _selected(found, label_selector)]
         for start in range(0, max(len(items), 1), limit):
             yield msgspec.json.encode({"items": items[start : start + limit]})
