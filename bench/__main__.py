@@ -43,6 +43,8 @@ def bench(
     # The local cloud is stopped by `with` blocks, which a bare SIGTERM would skip.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     charts = Path(os.environ.get("BYOMESH_CHARTS") or STAND_INS).expanduser().absolute()
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    context = {"date": today, **_machine(), "charts": str(charts), "rounds": rounds}
     reports: dict[Name, Report] = {}
     with told():
         build_with_display(err)
@@ -52,12 +54,6 @@ def bench(
                     reports[name] = _measure(name, charts, rounds, say)
             except BenchError as error:
                 fail(str(error))
-    context = {
-        "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        **_machine(),
-        "charts": charts.name,
-        "rounds": rounds,
-    }
     if output is Format.JSON:
         print_json({**context, "benchmarks": {name: report.as_json() for name, report in reports.items()}})
         return
@@ -76,6 +72,7 @@ def _measure(name: Name, charts: Path, rounds: int, say: Say) -> Report:
 
 
 def _machine() -> dict[str, Any]:
+    """What a reader of the figures wants to know; `load` is what else was running when the run began."""
     memory = round(psutil.virtual_memory().total / (1 << 30))
     return {
         "cores": os.cpu_count(),

@@ -24,6 +24,7 @@ _KUBE = re.compile(
     r"[^/]+/(?:api|apis/[^/?]+)/[^/?]+(?:/namespaces/[^/?]+(?=/[^/?]))?"
     r"/(?P<plural>[^/?]+)(?P<name>/[^?]+)?(?:\?(?P<query>.*))?"
 )
+_HERE = "127.0.0.1:"
 _VERBS = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 Note = Mapping[str, Any]
@@ -107,8 +108,15 @@ def request_name(note: Note) -> str:
         return f"{target} {note['method']}"
     matched = _KUBE.fullmatch(target)
     if matched is None:
-        path = "/" + target.partition("/")[2]
-        return "cluster discovery" if path.startswith("/api") else path.partition("?")[0]
+        return _other(target)
     read = "get" if matched["name"] else "list"
     dry = ", dry run" if "dryRun" in (matched["query"] or "") else ""
     return f"cluster {_VERBS.get(note['method'], read)} {matched['plural']}{dry}"
+
+
+def _other(target: str) -> str:
+    """What is no cluster's object: a path on this machine, or another host by name, of which there should be none."""
+    host, _, path = target.partition("?")[0].partition("/")
+    if not host.startswith(_HERE):
+        return f"{host} …/{path.rpartition('/')[2]}"
+    return "cluster discovery" if path.startswith("api") else f"/{path}"

@@ -140,9 +140,8 @@ def _shown(obj: Mapping[str, Any] | None) -> dict[str, Any]:
     metadata = {
         key: obj["metadata"][key] for key in ("name", "namespace", "labels", "annotations") if key in obj["metadata"]
     }
-    if _LAST_APPLIED in metadata.get("annotations", {}):
-        kept_notes = {key: value for key, value in metadata["annotations"].items() if key != _LAST_APPLIED}
-        metadata["annotations"] = kept_notes
+    if "annotations" in metadata:
+        metadata["annotations"] = {key: text for key, text in metadata["annotations"].items() if key != _LAST_APPLIED}
     kept = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
     if obj.get("kind") == "Secret":
         kept["data"] = {

@@ -102,13 +102,15 @@ def test_a_redelivery_finishes_what_a_killed_worker_began(dying_cloud: Cloud, na
     worker = Worker(dying_cloud.function("install_mesh"))
     message_id = dying_cloud.publish("mesh-install", {"cluster": cluster, "mesh": "linkerd"})
     moment, begun = MOMENTS[name]
-    moment(worker)
-    helm = worker.die()
-    dying_cloud.until(lambda: not alive(helm), "Helm to die with the worker that ran it")
-    left = dying_cloud.revisions(name)
+    try:
+        moment(worker)
+        helm = worker.die()
+        dying_cloud.until(lambda: not alive(helm), "Helm to die with the worker that ran it")
+        left = dying_cloud.revisions(name)
+    finally:
+        dying_cloud.local("restart", "install_mesh")
     assert left != INSTALLED_ONCE, "killed too late to prove anything"
     assert left.get((begun, 1)) != "deployed"
-    dying_cloud.local("restart", "install_mesh")
 
     status = dying_cloud.ready(name)
     assert (status["request_id"], status["checks"]["failed"]) == (message_id, 0)

@@ -78,7 +78,7 @@ def test_nothing_leaves_loopback(played: Played) -> None:
 
 
 def test_no_process_stays(played: Played) -> None:
-    assert len(played.watch.seen) > len({"daemon", "pubsub", "three functions and their workers", "a control plane"})
+    assert len(played.watch.seen) > 10
     assert alive(list(played.watch.seen)) == []
 
 

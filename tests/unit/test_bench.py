@@ -162,18 +162,28 @@ def test_without_ready_or_creation_there_is_nothing_to_tell() -> None:
     ("note", "name"),
     [
         ({"kind": "grpc", "method": "GetCluster", "target": "ClusterManager"}, "ClusterManager GetCluster"),
-        ({"method": "GET", "target": "h:1/api/v1/namespaces/linkerd"}, "cluster get namespaces"),
-        ({"method": "GET", "target": "h:1/api/v1/namespaces/linkerd/secrets?limit=500"}, "cluster list secrets"),
-        ({"method": "GET", "target": "h:1/api/v1/namespaces/linkerd/secrets/a"}, "cluster get secrets"),
-        ({"method": "GET", "target": "h:1/apis/apps/v1/deployments"}, "cluster list deployments"),
-        ({"method": "POST", "target": "h:1/api/v1/namespaces/default/pods?dryRun=All"}, "cluster create pods, dry run"),
+        ({"method": "GET", "target": "127.0.0.1:1/api/v1/namespaces/linkerd"}, "cluster get namespaces"),
         (
-            {"method": "PATCH", "target": "h:1/apis/apps/v1/namespaces/l/deployments/d?force=true"},
+            {"method": "GET", "target": "127.0.0.1:1/api/v1/namespaces/linkerd/secrets?limit=500"},
+            "cluster list secrets",
+        ),
+        ({"method": "GET", "target": "127.0.0.1:1/api/v1/namespaces/linkerd/secrets/a"}, "cluster get secrets"),
+        ({"method": "GET", "target": "127.0.0.1:1/apis/apps/v1/deployments"}, "cluster list deployments"),
+        (
+            {"method": "POST", "target": "127.0.0.1:1/api/v1/namespaces/default/pods?dryRun=All"},
+            "cluster create pods, dry run",
+        ),
+        (
+            {"method": "PATCH", "target": "127.0.0.1:1/apis/apps/v1/namespaces/l/deployments/d?force=true"},
             "cluster patch deployments",
         ),
-        ({"method": "DELETE", "target": "h:1/api/v1/namespaces/l/secrets/s"}, "cluster delete secrets"),
-        ({"method": "GET", "target": "h:1/apis/apps/v1"}, "cluster discovery"),
-        ({"method": "POST", "target": "h:1/token"}, "/token"),
+        ({"method": "DELETE", "target": "127.0.0.1:1/api/v1/namespaces/l/secrets/s"}, "cluster delete secrets"),
+        ({"method": "GET", "target": "127.0.0.1:1/apis/apps/v1"}, "cluster discovery"),
+        ({"method": "POST", "target": "127.0.0.1:1/token"}, "/token"),
+        (
+            {"method": "GET", "target": "iam.example.com:443/v1/accounts/a/locations?x=1"},
+            "iam.example.com:443 …/locations",
+        ),
     ],
 )
 def test_requests_have_names(note: dict[str, str], name: str) -> None:
