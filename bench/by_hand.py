@@ -12,6 +12,7 @@ from typing import Any
 
 from bench.cloud import SERVICES_CIDR
 from bench.figures import BenchError
+from shared.mesh.charts import chart_in_folder
 from shared.mesh.engine import merged
 from shared.mesh.linkerd import certificates, networks
 from shared.mesh.profile import Profile
@@ -61,7 +62,14 @@ def install(
     seconds: dict[str, float] = {}
     for release in profile.releases:
         command = [
-            *(str(helm), "upgrade", "--install", release.name, str(charts / release.chart), "--wait"),
+            *(
+                str(helm),
+                "upgrade",
+                "--install",
+                release.name,
+                str(chart_in_folder(charts, profile, release).path),
+                "--wait",
+            ),
             *("--namespace", profile.namespace.name, "--create-namespace", "--values", str(files[release.name])),
             *("--timeout", f"{_SECONDS}s", "--kubeconfig", str(kubeconfig)),
         ]

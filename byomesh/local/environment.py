@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import urllib.parse
 from pathlib import Path
 
 from byomesh.local.authority import write_private
 from byomesh.local.identity import Identity
+from shared.mesh.profile import known_meshes, load_profile
 
 LOCATION = "europe-west1"
 ROLES = {"enable_net_admin": "none", "install_mesh": "cluster-admin", "verify_mesh": "cluster-viewer-and-patcher"}
 """What each function's account may do inside clusters, by function."""
+_NOBODY = "http://127.0.0.1:9"
+"""A proxy that isn't there (discard's port): what would leave this machine ends at once."""
 OPERATOR = "operator"
 """The account of whoever works with the local cloud by hand; may do everything."""
 
@@ -80,14 +84,25 @@ class Surroundings:
             # A machine of two cores runs three clusters and Helm in far less; a killed worker's Lease ends soon.
             "BYOMESH_HELM_TIMEOUT": "60",
             "BYOMESH_LEASE_DURATION": "75",
+            **self._way_out(),
             **({"BYOMESH_CHARTS": self.charts} if self.charts else {}),
             **self.extra,
         }
 
+    def _way_out(self) -> dict[str, str]:
+        """Closes the way out of this machine, but for the charts where they come from the meshes' repositories.
+
+        google-auth asks iamcredentials.googleapis.com about every account it gets a token for
+        (google/auth/_regional_access_boundary_utils.py), whatever the account's own token_uri says.
+        """
+        profiles = [] if self.charts else [load_profile(mesh) for mesh in known_meshes()]
+        hosts = {urllib.parse.urlsplit(profile.repository).hostname or "" for profile in profiles}
+        return {"HTTPS_PROXY": _NOBODY, "NO_PROXY": ",".join(["127.0.0.1", "localhost", *sorted(hosts)])}
+
     def of_operator(self) -> dict[str, str]:
         """What makes an operator's commands and Google's clients talk to this local cloud."""
         shared = self.of(OPERATOR, self.keys)
-        return {key: value for key, value in shared.items() if key not in ("HOME", "TMPDIR")}
+        return {key: value for key, value in shared.items() if key not in {"HOME", "TMPDIR", *self._way_out()}}
 
     def key_file(self, function: str) -> Path:
         """Where a function's account key lies."""

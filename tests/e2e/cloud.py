@@ -47,10 +47,11 @@ class Ran:
 
 def environment(home: Path) -> dict[str, str]:
     """What a command sees: this machine's and the interpreter's own variables, and the cloud's home and charts."""
-    kept = ("PATH", "HOME", "XDG_CACHE_HOME", "TMPDIR")
+    kept = ("PATH", "HOME", "XDG_CACHE_HOME")
     begin = ("COVERAGE", "PYTHON", "LANG", "LC_")
     inherited = {name: value for name, value in os.environ.items() if name in kept or name.startswith(begin)}
-    ours = {"COLUMNS": "300", VARIABLE: str(home), "BYOMESH_CHARTS": str(CHARTS)}
+    # What a killed daemon can't remove goes with its home.
+    ours = {"COLUMNS": "300", VARIABLE: str(home), "TMPDIR": str(home), "BYOMESH_CHARTS": str(CHARTS)}
     # Google's clients would look for credentials at the address of a machine's metadata server, which is not loopback.
     return {**inherited, **ours, "NO_GCE_CHECK": "true"}
 
