@@ -142,7 +142,8 @@ class Helm:
         """
         command = ["upgrade", name, str(chart), "--install", "--namespace", namespace, "--values", "-"]
         command += ["--server-side=true", "--reset-values", "--output", "json", "--timeout"]
-        command += [f"{self._settings.helm_timeout:g}s"]
+        # Server-side apply itself refuses fields that a kind doesn't have; Helm would fetch the whole schema first.
+        command += [f"{self._settings.helm_timeout:g}s", "--disable-openapi-validation"]
         command += ["--force-conflicts"] if force_conflicts else []
         command += ["--take-ownership"] if take_ownership else []
         command += ["--dry-run=server"] if dry_run else []

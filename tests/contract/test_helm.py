@@ -25,6 +25,7 @@ from byomesh.local.build import Binaries
 from byomesh.local.kubernetes import ControlPlane
 from shared.cluster import ControlPlaneAccess
 from shared.config import Settings
+from shared.errors import ByomeshError
 from shared.helm import ChartInvalid, Helm, HelmFailed, HelmTimeout, OwnedByOthers, kubeconfig
 from shared.helm import process as helm_process
 from shared.kube import from_kubeconfig
@@ -133,6 +134,18 @@ async def test_a_missing_namespace_and_a_bad_chart_have_their_words(
         with pytest.raises(ChartInvalid, match="say the word") as raised:
             helm.upgrade_install("four", chart, NAMESPACE, {})
         assert raised.value.cluster == "projects/p"
+
+    await asyncio.to_thread(story)
+
+
+async def test_a_field_that_a_kind_does_not_have_is_refused(settings: Settings, cluster: Path, chart: Path) -> None:
+    (chart / "templates" / "pod.yaml").write_text(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: five}\nspec: {containers: [{name: c, image: i, imagine: x}]}\n"
+    )
+
+    def story() -> None:
+        with pytest.raises(ByomeshError, match="imagine"):
+            Helm(settings, cluster).upgrade_install("five", chart, NAMESPACE, {"word": "w"})
 
     await asyncio.to_thread(story)
 
