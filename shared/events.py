@@ -12,6 +12,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 
+from shared.decoding import prepare
 from shared.errors import Permanent, shorten
 from shared.model import ClusterEvent, ClusterRef, InstallRequest, VerifyRequest, from_builtins
 from shared.outcome import Ignored
@@ -79,6 +80,9 @@ class _Message(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Push(msgspec.Struct, frozen=True):
     message: _Message
+
+
+prepare(_LogEntry, _Push)
 
 
 def cluster_event(event: Event) -> ClusterEvent | InstallRequest | Ignored:

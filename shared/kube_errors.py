@@ -24,6 +24,7 @@ from http import HTTPStatus
 
 import msgspec
 
+from shared.decoding import prepare
 from shared.errors import ByomeshError, Permanent, Refused, Temporary, shorten
 
 
@@ -142,6 +143,9 @@ _PASSING = frozenset(
     # FORBIDDEN stands here for a namespace on its way out, the only one that passes by itself.
     {HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS}
 )
+
+
+prepare(Status)
 
 
 def read_status(body: bytes) -> Status:

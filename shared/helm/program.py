@@ -15,6 +15,7 @@ import msgspec
 
 from shared.cluster import ControlPlaneAccess
 from shared.config import Settings
+from shared.decoding import prepare
 from shared.errors import Permanent
 from shared.helm import failure, process
 
@@ -89,6 +90,9 @@ class _Release(msgspec.Struct, frozen=True):
     info: _Info = _Info()
     chart: _Chart = _Chart()
     manifest: str = ""
+
+
+prepare(_Release)
 
 
 class Helm:

@@ -17,6 +17,7 @@ from google.auth.exceptions import GoogleAuthError
 from kubernetes import client
 
 from shared import google_errors, kube_errors
+from shared.decoding import prepare
 from shared.kube.discovery import Resource, read_resources
 from shared.kube_errors import Unavailable, UnknownKind
 
@@ -43,6 +44,9 @@ class _ListPage(msgspec.Struct, frozen=True):
 
 class _Items(msgspec.Struct, frozen=True):
     items: list[dict[str, Any]] | None = None
+
+
+prepare(_ListPage, _Items)
 
 
 class Kube:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from shared.decoding import prepare
+
 
 class Resource(msgspec.Struct, frozen=True):
     """What API discovery says of a kind.
@@ -25,6 +27,9 @@ class _ApiResource(msgspec.Struct, frozen=True):
 
 class _ApiResourceList(msgspec.Struct, frozen=True):
     resources: tuple[_ApiResource, ...] = ()
+
+
+prepare(_ApiResourceList)
 
 
 def read_resources(raw: bytes) -> dict[str, Resource]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from shared.decoding import prepare
 from shared.errors import Permanent
 
 SCHEMA = 1
@@ -75,6 +76,9 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     marker: str
     needs_net_admin: bool = True
     platform_owned: tuple[OwnedElsewhere, ...] = ()
+
+
+prepare(Profile)
 
 
 def parse_profile(text: str, source: str) -> Profile:

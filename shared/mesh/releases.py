@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from shared.decoding import prepare
 from shared.errors import Permanent
 
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
@@ -73,6 +74,9 @@ class _Stored(msgspec.Struct):
     chart: _Chart
     manifest: str = ""
     config: dict[str, Any] | None = None
+
+
+prepare(_Stored)
 
 
 def parse_manifest(text: str) -> tuple[dict[str, Any], ...]:

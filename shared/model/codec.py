@@ -6,11 +6,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from shared.decoding import prepare
 from shared.errors import Permanent, shorten
 from shared.model.cluster_ref import ClusterRef
-from shared.model.messages import SCHEMA
+from shared.model.messages import SCHEMA, InstallRequest, MeshStatus, VerifyRequest
 
 _M = TypeVar("_M")
+
+prepare(InstallRequest, VerifyRequest, MeshStatus)
 
 
 def to_builtins(message: msgspec.Struct) -> dict[str, Any]:

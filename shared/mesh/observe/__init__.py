@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from shared.decoding import prepare
 from shared.errors import Temporary
 from shared.mesh.fold import Folding, cidrs, kinds, names, objects, settings, wire
 from shared.mesh.observe.recorded import RecordedCluster
@@ -44,6 +45,14 @@ _COMPONENTS = f"{names.CONTROL_PLANE_NS},!{names.CNI_RESOURCE}"
 _CNI = "linkerd-cni"
 _T = TypeVar("_T")
 _F = TypeVar("_F")
+
+_LISTED = (kinds.CronJob, kinds.Node, kinds.Object, kinds.Webhooks, kinds.Workload)
+_PAGES: dict[type[Any], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(wire.Page[kind])  # type: ignore[valid-type]  # a type chosen at run time
+    for kind in _LISTED
+}
+"""Decoders of lists, by the kind that is listed."""
+prepare(kinds.ConfigMap, kinds.Crd, kinds.DaemonSet, kinds.Object, kinds.Secret)
 
 
 class Door(Protocol):
@@ -137,7 +146,7 @@ class _Reader:
     def list(self, path: str, kind: type[_T], fold: Callable[[_T], _F], selector: str = "") -> tuple[_F, ...]:
         """The facts of every object of a list."""
         path = self._path(path)
-        decoder = msgspec.json.Decoder(wire.Page[kind])  # type: ignore[valid-type]  # a type chosen at run time
+        decoder = _PAGES[kind]
         facts: list[_F] = []
         for page in self._kube.list_raw(path, label_selector=selector):
             facts += map(fold, _checked(path, lambda page=page: decoder.decode(page)).items or ())  # type: ignore[misc]

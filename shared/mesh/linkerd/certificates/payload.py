@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from cryptography import x509
 
+from shared.decoding import prepare
 from shared.mesh.linkerd.certificates.credentials import AnchorPayload, TrustAnchor
 from shared.mesh.linkerd.certificates.pem import UnreadableCertificate, certificate_of, certificates_of, check_pair
 
@@ -30,6 +31,9 @@ class _Payload(msgspec.Struct):
     schema: int
     trust_anchors: str
     signing: _Signing
+
+
+prepare(_Payload)
 
 
 def encode_anchor(fleet: AnchorPayload) -> bytes:
