@@ -2,7 +2,7 @@
 
 import functions_framework
 
-from shared import delivery, events
+from shared import delivery, events, policy
 from shared.config import settings
 from shared.gke import gke
 from shared.model import ClusterEvent, InstallRequest
@@ -14,4 +14,4 @@ from shared.stages import enable
 @delivery.Deliver[ClusterEvent | InstallRequest]("enable", events.cluster_event)
 def enable_net_admin(request: ClusterEvent | InstallRequest) -> Outcome:
     """Handle one audit entry, or a request to begin with enabling."""
-    return enable.run(request, google=gke(), settings=settings())
+    return enable.run(request, google=gke(), rules=policy.load(settings().policy), settings=settings())

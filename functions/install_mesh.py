@@ -5,7 +5,7 @@ import functools
 
 import functions_framework
 
-from shared import delivery, events, kube
+from shared import delivery, events, kube, policy
 from shared.config import settings
 from shared.gke import gke
 from shared.helm import Helm, kubeconfig
@@ -29,6 +29,7 @@ def install_mesh(request: InstallRequest) -> Outcome:
             settings(), lambda: kubeconfig(cluster.access, _token()()), cluster=str(cluster.ref)
         ),
         store=FleetStore(settings().trust_anchor_secret),
+        rules=policy.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),
     )

@@ -5,7 +5,7 @@ import functools
 
 import functions_framework
 
-from shared import delivery, events, kube
+from shared import delivery, events, kube, policy
 from shared.config import settings
 from shared.gke import gke
 from shared.model import VerifyRequest
@@ -23,6 +23,7 @@ def verify_mesh(request: VerifyRequest) -> Outcome:
         request,
         google=gke(),
         connect=lambda cluster: kube.connect(cluster.access, _token(), cluster=str(cluster.ref)),
+        rules=policy.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),
     )

@@ -45,11 +45,16 @@ class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
         cluster: which one.
         autopilot: whether GKE manages its nodes.
         labels: GKE resource labels.
+        release_channel: RAPID, REGULAR, STABLE, EXTENDED or UNSPECIFIED.
+        folders: the folders above the project, from the nearest up, as `folders/NUMBER` or by display name; () where
+            nobody asked.
     """
 
     cluster: ClusterRef
     autopilot: bool
     labels: dict[str, str]
+    release_channel: str = "UNSPECIFIED"
+    folders: tuple[str, ...] = ()
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,4 +93,6 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def facts(self) -> ClusterFacts:
         """What the policy looks at."""
-        return ClusterFacts(cluster=self.ref, autopilot=self.autopilot, labels=self.labels)
+        return ClusterFacts(
+            cluster=self.ref, autopilot=self.autopilot, labels=self.labels, release_channel=self.release_channel
+        )

@@ -52,6 +52,9 @@ class Settings:
     trust_anchor_secret: str = _setting(
         "BYOMESH_TRUST_ANCHOR_SECRET", "", "Secret Manager secret of the fleet's trust anchor: projects/P/secrets/S"
     )
+    policy: str = _setting(
+        "BYOMESH_POLICY", "", "the policy: a file's path, or the YAML itself; the built-in policy where empty"
+    )
     gke_endpoint: str = _setting(
         "BYOMESH_GKE_ENDPOINT", "container.googleapis.com", "host[:port] of the GKE API (restricted endpoints differ)"
     )

@@ -4,9 +4,10 @@ Nothing secret is on a command line or on disk: values go through standard input
 memory that only the child inherits. Helm never waits for readiness; a new Autopilot cluster has no nodes for minutes.
 """
 
-from shared.helm.failure import ChartInvalid, HelmFailed, OwnedByOthers, ReleasePending
+from shared.helm.access import kubeconfig
+from shared.helm.failure import ChartInvalid, HelmFailed, OwnedByOthers, ReleasePending, RevisionMissing
 from shared.helm.process import HelmTimeout
-from shared.helm.program import Helm, HelmResult, kubeconfig
+from shared.helm.program import Helm, HelmResult
 
 __all__ = [
     "ChartInvalid",
@@ -16,5 +17,6 @@ __all__ = [
     "HelmTimeout",
     "OwnedByOthers",
     "ReleasePending",
+    "RevisionMissing",
     "kubeconfig",
 ]

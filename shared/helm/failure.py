@@ -30,6 +30,10 @@ class ChartInvalid(Permanent):
     """The chart can't be had, rendered or applied with these values."""
 
 
+class RevisionMissing(Permanent):
+    """The release, or the revision of it that was asked for, isn't there."""
+
+
 class OwnedByOthers(Refused):
     """Objects of the chart exist already and belong to no release, or to another one."""
 
@@ -63,6 +67,12 @@ _RULES = (
         OwnedByOthers,
         "OwnedByOthers",
         "remove what was installed by others, or let this release take it over",
+    ),
+    _Rule(
+        re.compile(r"release: not found|release has no \d+ version"),
+        RevisionMissing,
+        "RevisionMissing",
+        "see `helm history`; Helm keeps the last ten revisions",
     ),
     _Rule(
         ADMISSION_DENIAL,

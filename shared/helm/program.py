@@ -1,49 +1,24 @@
-"""The runs of Helm that are needed: install or upgrade a release, render a chart, fetch a chart."""
+"""The runs of Helm that are needed: install, upgrade, roll back or remove a release; render or fetch a chart."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import os
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from shared.cluster import ControlPlaneAccess
 from shared.config import Settings
 from shared.decoding import prepare
 from shared.errors import Permanent
 from shared.helm import failure, process
+from shared.helm.access import Kubeconfig, workspace
 
 _TEMPLATE_DEADLINE = 60.0
 _PULL_DEADLINE = 120.0
-
-_PASSED_ON = ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-"""All that Helm gets of a function's environment: how to find programs, authorities and the way out."""
-
-Kubeconfig = Callable[[], bytes] | Path
-"""A kubeconfig made for each run (with a token that is valid now), or an operator's own file."""
-
-
-def kubeconfig(access: ControlPlaneAccess, token: str) -> bytes:
-    """A kubeconfig (JSON, which is YAML) for one cluster and a bearer token; pure."""
-    cluster: dict[str, str] = {"server": access.server}
-    if access.ca_pem is not None:
-        cluster["certificate-authority-data"] = base64.b64encode(access.ca_pem.encode()).decode("ascii")
-    return msgspec.json.encode(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "cluster", "cluster": cluster}],
-            "users": [{"name": "user", "user": {"token": token}}],
-            "contexts": [{"name": "context", "context": {"cluster": "cluster", "user": "user"}}],
-            "current-context": "context",
-        }
-    )
 
 
 class HelmResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +139,49 @@ class Helm:
             manifest=release.manifest,
         )
 
+    def uninstall(self, release: str, *, namespace: str, keep_history: bool = False) -> None:
+        """Remove a release and the objects that are its own; nothing is waited for, and one that is gone is no fault.
+
+        A release left pending, or half uninstalled, is removed like any other. Helm leaves an object that another
+        release has taken over, and one with `helm.sh/resource-policy: keep` (helm pkg/action/uninstall.go).
+
+        Args:
+            release: its name.
+            namespace: where it is recorded.
+            keep_history: keep its revisions, for a rollback.
+
+        Raises:
+            HelmFailed: objects couldn't be deleted; the release is left `uninstalling`, to be tried again.
+        """
+        command = ["uninstall", release, "--namespace", namespace, "--ignore-not-found"]
+        command += ["--timeout", f"{self._settings.helm_timeout:g}s"]
+        command += ["--keep-history"] if keep_history else []
+        tried = f"helm uninstall {release} in {namespace}"
+        self._run(command, {}, deadline=self._settings.helm_timeout, tried=tried)
+
+    def rollback(self, release: str, revision: int, *, namespace: str, force_conflicts: bool = False) -> None:
+        """Bring a release back to an earlier revision, as a new revision; returns without waiting for pods.
+
+        Args:
+            release: its name.
+            revision: the number of the revision to go back to; at least 1.
+            namespace: where it is recorded.
+            force_conflicts: take fields from other field managers.
+
+        Raises:
+            FieldConflict: other managers hold fields, and `force_conflicts` isn't set.
+            RevisionMissing: there is no such revision any more.
+            AdmissionDenied: the cluster rejects an object.
+        """
+        # To Helm a revision of 0 is "the one before", whatever that is by now.
+        if revision < 1:
+            raise Permanent("NoRevision", f"{revision} is no revision of the release {release}; this is a defect")
+        command = ["rollback", release, str(revision), "--namespace", namespace, "--server-side=true"]
+        command += ["--timeout", f"{self._settings.helm_timeout:g}s"]
+        command += ["--force-conflicts"] if force_conflicts else []
+        tried = f"helm rollback {release} to revision {revision} in {namespace}"
+        self._run(command, {}, deadline=self._settings.helm_timeout, tried=tried)
+
     def template(
         self, chart: Path, values: Mapping[str, Any], namespace: str, name: str, *, kube_version: str = ""
     ) -> str:
@@ -222,7 +240,7 @@ class Helm:
     def _run(
         self, command: list[str], values: Mapping[str, Any], *, deadline: float, tried: str, cluster: bool = True
     ) -> bytes:
-        with _workspace(self._access) as environment, self._kubeconfig(cluster=cluster) as (path, descriptors):
+        with workspace(self._access) as environment, self._kubeconfig(cluster=cluster) as (path, descriptors):
             finished = process.run(
                 [self._settings.helm, *command, "--kubeconfig", path],
                 environment=environment,
@@ -254,22 +272,6 @@ class Helm:
         else:
             with process.in_memory(self._access()) as descriptor:
                 yield f"/proc/self/fd/{descriptor}", (descriptor,)
-
-
-@contextlib.contextmanager
-def _workspace(access: Kubeconfig | None) -> Iterator[dict[str, str]]:
-    """An environment whose folders are this run's own; nothing secret is kept there.
-
-    An operator's kubeconfig may name a credential plugin, which needs the operator's whole environment.
-    """
-    with tempfile.TemporaryDirectory(prefix="byomesh-helm-") as folder:
-        homes = {f"HELM_{kind}_HOME": f"{folder}/{kind.lower()}" for kind in ("CACHE", "CONFIG", "DATA")}
-        homes |= {"KUBECACHEDIR": f"{folder}/kube"}
-        if isinstance(access, Path):
-            yield {name: value for name, value in os.environ.items() if not name.startswith("HELM_")} | homes
-        else:
-            passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-            yield {**passed_on, **homes, "HOME": folder}
 
 
 def _invalid(reason: str, problem: str, tried: str) -> failure.ChartInvalid:

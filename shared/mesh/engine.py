@@ -18,6 +18,7 @@ from shared.mesh.hooks import TrustStore, install_hooks
 from shared.mesh.installation import read_installation
 from shared.mesh.plan import Desired, DesiredRelease, Plan, make_plan
 from shared.mesh.profile import Profile, ReleaseProfile
+from shared.model import UNDECIDED, MeshSettings
 
 
 class FleetStore:
@@ -56,6 +57,7 @@ class Mesh:
         settings: Settings,
         store: TrustStore,
         clock: Callable[[], dt.datetime],
+        wish: MeshSettings = UNDECIDED,
     ) -> None:
         self._profile = profile
         self._cluster = cluster
@@ -64,6 +66,7 @@ class Mesh:
         self._settings = settings
         self._store = store
         self._clock = clock
+        self._wish = wish
         self._charts: dict[str, Chart] = {}
         self.version = profile.version
 
@@ -79,7 +82,7 @@ class Mesh:
         """
         charts = [self._chart(release, version) for release in self._profile.releases]
         prepared = install_hooks(self._profile).prepare(
-            self._kube, self._profile, self._cluster, self._store, self._clock()
+            self._kube, self._profile, self._cluster, self._store, self._clock(), self._wish
         )
         self.version = charts[-1].app_version or version or self._profile.version
         self.desired = Desired(
@@ -96,7 +99,9 @@ class Mesh:
             ),
             ours=prepared.ours + tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned),
         )
-        return make_plan(read_installation(self._kube, self._profile, self.desired.releases), self.desired)
+        return make_plan(
+            read_installation(self._kube, self._profile, self.desired.releases), self.desired, adopt=self._wish.adopt
+        )
 
     def _chart(self, release: ReleaseProfile, version: str | None) -> Chart:
         if release.name not in self._charts:

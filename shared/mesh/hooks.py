@@ -13,7 +13,7 @@ from shared import gke
 from shared.kube import Kube
 from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile
-from shared.model import CheckReport
+from shared.model import CheckReport, MeshSettings
 
 Clock = Callable[[], dt.datetime]
 
@@ -78,7 +78,13 @@ class InstallHooks(Protocol):
         """The version of the charts that install the mesh's `version`."""
 
     def prepare(
-        self, kube: Kube, profile: Profile, cluster: gke.Cluster, store: TrustStore, now: dt.datetime
+        self,
+        kube: Kube,
+        profile: Profile,
+        cluster: gke.Cluster,
+        store: TrustStore,
+        now: dt.datetime,
+        wish: MeshSettings,
     ) -> Prepared:
         """Compute what the mesh needs on this cluster; writes nothing to the cluster."""
 
@@ -87,7 +93,13 @@ class VerifyHooks(Protocol):
     """The module `shared.mesh.NAME.verifying` of a mesh; apart, so that each function loads only what it uses."""
 
     def look(
-        self, kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None
+        self,
+        kube: Kube,
+        profile: Profile,
+        ranges: Ranges,
+        now: dt.datetime,
+        expected_version: str | None,
+        wish: MeshSettings,
     ) -> Verification:
         """Observe the cluster and judge it; writes nothing."""
 

@@ -24,6 +24,7 @@ from shared.mesh.ownership import FIELD_MANAGER
 from shared.mesh.plan import Reapply
 from shared.mesh.profile import Profile
 from shared.mesh.releases import newest
+from shared.model import UNDECIDED, MeshSettings
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The whole object again, a Secret's contents too: bookkeeping of `kubectl apply`, and not to be shown."""
@@ -84,7 +85,14 @@ def observed_ranges(kube: Kube) -> ObservedRanges:
     return ObservedRanges(tuple(pods), tuple(services))
 
 
-def find(kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None) -> Mending:
+def find(
+    kube: Kube,
+    profile: Profile,
+    ranges: Ranges,
+    now: dt.datetime,
+    expected_version: str | None,
+    wish: MeshSettings = UNDECIDED,
+) -> Mending:
     """Look for everything that could be mended; writes nothing.
 
     Raises:
@@ -92,7 +100,7 @@ def find(kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expecte
         Permanent: a Helm release can't be read.
     """
     namespace = profile.namespace.name
-    seen = verify_hooks(profile).look(kube, profile, ranges, now, expected_version)
+    seen = verify_hooks(profile).look(kube, profile, ranges, now, expected_version, wish)
     mended = {one.path for one in seen.repairs}
     secrets = kube.list_items(f"/api/v1/namespaces/{namespace}/secrets", field_selector="type=helm.sh/release.v1")
     again: list[Reapply] = []

@@ -6,6 +6,7 @@ Message fields are the contract of the topics: unknown fields are ignored, a sch
 from shared.model.checks import CategoryReport, CheckOutcome, CheckReport, CheckResult, CheckSummary, FailingCheck
 from shared.model.cluster_ref import ClusterRef
 from shared.model.codec import decode, encode, from_builtins, to_builtins
+from shared.model.mesh_settings import UNDECIDED, Images, IptablesMode, MeshSettings
 from shared.model.messages import (
     SCHEMA,
     ClusterEvent,
@@ -20,6 +21,7 @@ from shared.model.messages import (
 
 __all__ = [
     "SCHEMA",
+    "UNDECIDED",
     "CategoryReport",
     "CheckOutcome",
     "CheckReport",
@@ -28,7 +30,10 @@ __all__ = [
     "ClusterEvent",
     "ClusterRef",
     "FailingCheck",
+    "Images",
     "InstallRequest",
+    "IptablesMode",
+    "MeshSettings",
     "MeshStatus",
     "Phase",
     "Reason",

@@ -11,12 +11,15 @@ from shared.model import ClusterEvent, InstallRequest, MeshStatus, Phase, Reason
 from shared.outcome import Done, Ignored, Later, Outcome
 
 
-def run(request: ClusterEvent | InstallRequest, *, google: gke.Gke, settings: Settings) -> Outcome:
+def run(
+    request: ClusterEvent | InstallRequest, *, google: gke.Gke, rules: policy.Policy, settings: Settings
+) -> Outcome:
     """Allow NET_ADMIN where the policy wants a mesh, and queue its installation.
 
     Args:
         request: an audit entry's event, or a request to begin here.
         google: the GKE API.
+        rules: which cluster gets which mesh.
         settings: delays and limits.
 
     Raises:
@@ -32,7 +35,7 @@ def run(request: ClusterEvent | InstallRequest, *, google: gke.Gke, settings: Se
         if asked is None and error.reason == gke.CLUSTER_GONE:
             return Ignored(f"{request.cluster} was deleted before anybody looked")
         raise
-    decision = policy.decide(cluster.facts)
+    decision = policy.decide(cluster.facts, rules)
     if decision.mode is policy.Mode.REFUSE:
         raise Refused("PolicyRefuses", decision.reason, cluster=str(request.cluster), remedy="correct the label")
     mesh = asked.mesh if asked is not None and not decision.opted_out else decision.mesh

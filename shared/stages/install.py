@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shared import gke, kube, telemetry
+from shared import gke, kube, policy, telemetry
 from shared.config import Settings
 from shared.errors import Refused, shorten
 from shared.helm import Helm
@@ -32,6 +32,7 @@ def run(
     connect: Connect,
     helm_for: HelmFor,
     store: TrustStore,
+    rules: policy.Policy,
     settings: Settings,
     clock: Clock,
 ) -> Outcome:
@@ -65,7 +66,8 @@ def run(
     if verdict is not None:
         return _denied(cluster, verdict, waiting, settings)
     helm = helm_for(cluster)
-    mesh = Mesh(profile, cluster, api, helm, settings, store, clock)
+    wish = policy.decide(cluster.facts, rules).settings
+    mesh = Mesh(profile, cluster, api, helm, settings, store, clock, wish)
     plan = _plan(mesh, request, cluster)
     if plan.kind is not Kind.NOTHING:
         holder = f"install_mesh {request.request_id or 'by hand'} {uuid.uuid4().hex[:8]}"

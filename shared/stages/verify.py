@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shared import gke, kube, telemetry
+from shared import gke, kube, policy, telemetry
 from shared.config import Settings
 from shared.mesh import apply, readiness, record
 from shared.mesh.hooks import Verification, verify_hooks
@@ -24,7 +24,15 @@ _REPAIR_TRIES = 5
 CLUSTER_NETWORKS = "clusterNetworks"
 
 
-def run(request: VerifyRequest, *, google: gke.Gke, connect: Connect, settings: Settings, clock: Clock) -> Outcome:
+def run(
+    request: VerifyRequest,
+    *,
+    google: gke.Gke,
+    connect: Connect,
+    rules: policy.Policy,
+    settings: Settings,
+    clock: Clock,
+) -> Outcome:
     """Wait a moment for readiness, check, repair clusterNetworks, look again, and report.
 
     Raises:
@@ -51,8 +59,10 @@ def run(request: VerifyRequest, *, google: gke.Gke, connect: Connect, settings: 
         waits_for = wait_until_ready(api, profile, settings.readiness_poll)
     hooks = verify_hooks(profile)
 
+    wish = policy.decide(cluster.facts, rules).settings
+
     def look() -> Verification:
-        return hooks.look(api, profile, cluster, clock(), request.version)
+        return hooks.look(api, profile, cluster, clock(), request.version, wish)
 
     with telemetry.stage_timer("checks"):
         seen = look()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import gzip
 import hashlib
 import http.server
 import json
@@ -26,13 +28,14 @@ from byomesh.local.kubernetes import ControlPlane
 from shared.cluster import ControlPlaneAccess
 from shared.config import Settings
 from shared.errors import ByomeshError
-from shared.helm import ChartInvalid, Helm, HelmFailed, HelmTimeout, OwnedByOthers, kubeconfig
+from shared.helm import ChartInvalid, Helm, HelmFailed, HelmTimeout, OwnedByOthers, RevisionMissing, kubeconfig
 from shared.helm import process as helm_process
-from shared.kube import from_kubeconfig
+from shared.kube import Kube, from_kubeconfig
 from shared.kube_errors import FieldConflict, NotFound, Unavailable
 from tests.contract.https_server import Answer, Cut, HttpsServer, Request, https_server
 
 NAMESPACE = "helm-door"
+SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 SECRET = "hush-hush-hush"
 TEMPLATE = """\
 apiVersion: v1
@@ -73,6 +76,30 @@ async def cluster(control_plane: ControlPlane, tmp_path_factory: pytest.TempPath
 
 def config_map(name: str) -> str:
     return f"/api/v1/namespaces/{NAMESPACE}/configmaps/{name}"
+
+
+def data(kube: Kube, name: str) -> dict[str, str]:
+    found = kube.get(config_map(name))
+    assert found is not None
+    held: dict[str, str] = found["data"]
+    return held
+
+
+def records(kube: Kube, release: str) -> dict[int, str]:
+    """Statuses of a release's revisions."""
+    found = kube.list_items(SECRETS, label_selector=f"owner=helm,name={release}")
+    return {int(one["metadata"]["labels"]["version"]): one["metadata"]["labels"]["status"] for one in found}
+
+
+def set_status(kube: Kube, release: str, status: str) -> None:
+    """Make the only revision of a release say another status, such as a killed Helm leaves."""
+    path = f"{SECRETS}/sh.helm.release.v1.{release}.v1"
+    record = kube.get(path)
+    assert record is not None
+    stored = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(record["data"]["release"]))))
+    stored["info"]["status"] = status
+    packed = base64.b64encode(base64.b64encode(gzip.compress(json.dumps(stored).encode()))).decode()
+    kube.patch(path, {"metadata": {"labels": {"status": status}}, "data": {"release": packed}})
 
 
 async def test_a_release_is_installed_and_upgraded(settings: Settings, cluster: Path, chart: Path) -> None:
@@ -120,6 +147,68 @@ async def test_objects_of_others_are_taken_only_on_demand(settings: Settings, cl
         with pytest.raises(OwnedByOthers, match="three"):
             helm.upgrade_install("three", chart, NAMESPACE, {"word": "w"})
         assert helm.upgrade_install("three", chart, NAMESPACE, {"word": "w"}, take_ownership=True).status == "deployed"
+
+    await asyncio.to_thread(story)
+
+
+async def test_a_release_is_rolled_back_to_an_earlier_revision(settings: Settings, cluster: Path, chart: Path) -> None:
+    def story() -> None:
+        helm = Helm(settings, cluster)
+        for word in ("first", "second"):
+            helm.upgrade_install("six", chart, NAMESPACE, {"word": word})
+        with from_kubeconfig(cluster) as kube:
+            helm.rollback("six", 1, namespace=NAMESPACE)
+            assert data(kube, "six")["word"] == "first"
+            kube.patch(config_map("six"), {"data": {"word": "theirs"}}, field_manager="kubectl-patch")
+            with pytest.raises(FieldConflict) as raised:
+                helm.rollback("six", 2, namespace=NAMESPACE)
+            assert raised.value.managers == (("kubectl-patch", ".data.word"),)
+            helm.rollback("six", 2, namespace=NAMESPACE, force_conflicts=True)
+            assert data(kube, "six")["word"] == "second"
+        with pytest.raises(RevisionMissing, match="release has no 99 version"):
+            helm.rollback("six", 99, namespace=NAMESPACE)
+        with pytest.raises(RevisionMissing, match="release: not found"):
+            helm.rollback("nowhere", 1, namespace=NAMESPACE)
+
+    await asyncio.to_thread(story)
+
+
+async def test_a_release_is_removed_once_and_what_was_taken_over_stays(
+    settings: Settings, cluster: Path, chart: Path
+) -> None:
+    def story() -> None:
+        helm = Helm(settings, cluster)
+        with from_kubeconfig(cluster) as kube:
+            helm.upgrade_install("seven", chart, NAMESPACE, {"word": "w"})
+            helm.uninstall("seven", namespace=NAMESPACE)
+            assert (kube.get(config_map("seven")), records(kube, "seven")) == (None, {})
+            helm.uninstall("seven", namespace=NAMESPACE)
+            helm.upgrade_install("seven", chart, NAMESPACE, {"word": "w"})
+            helm.uninstall("seven", namespace=NAMESPACE, keep_history=True)
+            assert (kube.get(config_map("seven")), list(records(kube, "seven").values())) == (None, ["uninstalled"])
+            helm.rollback("seven", 1, namespace=NAMESPACE)
+            others = {"metadata": {"annotations": {"meta.helm.sh/release-name": "another"}}}
+            kube.patch(config_map("seven"), others)
+            helm.uninstall("seven", namespace=NAMESPACE)
+            assert (kube.delete(config_map("seven")), records(kube, "seven")) == (True, {})
+
+    await asyncio.to_thread(story)
+
+
+@pytest.mark.parametrize("status", ["pending-install", "pending-upgrade", "uninstalling", "failed", "uninstalled"])
+async def test_a_release_left_half_done_is_removed_like_any_other(
+    settings: Settings, cluster: Path, chart: Path, status: str
+) -> None:
+    def story() -> None:
+        helm = Helm(settings, cluster)
+        with from_kubeconfig(cluster) as kube:
+            helm.upgrade_install("eight", chart, NAMESPACE, {"word": "w"})
+            set_status(kube, "eight", status)
+            assert records(kube, "eight") == {1: status}
+            helm.uninstall("eight", namespace=NAMESPACE)
+            assert records(kube, "eight") == {}
+            # Helm believes an uninstalled release, and looks for nothing of it.
+            assert kube.delete(config_map("eight")) is (status == "uninstalled")
 
     await asyncio.to_thread(story)
 

@@ -25,8 +25,9 @@ from shared.mesh.linkerd import networks, verifying
 from shared.mesh.linkerd.certificates import new_anchor_payload
 from shared.mesh.plan import ForgetRevision, Kind, Plan, Reapply, RunHelm
 from shared.mesh.releases import decode_release
-from shared.model import CheckOutcome, CheckReport, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
+from shared.model import UNDECIDED, CheckOutcome, CheckReport, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
 from shared.outcome import Done
+from shared.policy import BUILT_IN
 from shared.stages import verify
 from tests.contract.mesh_on_a_cluster import (
     CONFIG,
@@ -494,7 +495,7 @@ def test_networks_are_repaired_in_every_place_and_proved(mesh: World) -> None:
         mesh.kube.replace(f"{DEPLOYMENTS}/{name}", {**deployment, "spec": spec}, field_manager="kubectl-edit")
     reset_networks(mesh)
 
-    seen = verifying.look(mesh.kube, PROFILE, mesh.cluster, now(), None)
+    seen = verifying.look(mesh.kube, PROFILE, mesh.cluster, now(), None, UNDECIDED)
     outcome, error = network_checks(seen.report)["cluster networks contains all services"]
     assert outcome is CheckOutcome.FAIL
     assert f'the Linkerd clusterNetworks ["{networks.DEFAULT_NETWORKS}"] do not include svc' in error
@@ -503,7 +504,12 @@ def test_networks_are_repaired_in_every_place_and_proved(mesh: World) -> None:
 
     request = VerifyRequest(cluster=mesh.cluster.ref, mesh="linkerd", request_id="op-1")
     done = verify.run(
-        request, google=MemoryGke(mesh.cluster), connect=lambda _: mesh.kube, settings=mesh.settings, clock=now
+        request,
+        google=MemoryGke(mesh.cluster),
+        connect=lambda _: mesh.kube,
+        rules=BUILT_IN,
+        settings=mesh.settings,
+        clock=now,
     )
     assert isinstance(done, Done)
     assert done.status is not None
@@ -517,7 +523,7 @@ def test_networks_are_repaired_in_every_place_and_proved(mesh: World) -> None:
     assert yaml.safe_load(kept)["proxy"] == {"logLevel": "debug"}
 
     mesh.until_ready()
-    again = verifying.look(mesh.kube, PROFILE, mesh.cluster, now(), None)
+    again = verifying.look(mesh.kube, PROFILE, mesh.cluster, now(), None, UNDECIDED)
     assert {outcome for outcome, _ in network_checks(again.report).values()} == {CheckOutcome.PASS}
     assert again.repairs == ()
     with pytest.raises(Conflict):

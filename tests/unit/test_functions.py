@@ -19,6 +19,7 @@ from shared.kube import Kube
 from shared.mesh.engine import FleetStore
 from shared.model import InstallRequest, VerifyRequest
 from shared.outcome import Done, Outcome
+from shared.policy import BUILT_IN
 from shared.secret_manager import SecretVersion
 from tests.unit.doors import EU1, MemoryGke, autopilot
 
@@ -61,13 +62,13 @@ def event() -> CloudEvent:
 def test_enabling_needs_gke_alone(stage: Stage) -> None:
     enable_net_admin.enable_net_admin(event())
     assert isinstance(stage.request, InstallRequest)
-    assert stage.doors == {"google": GOOGLE, "settings": SETTINGS}
+    assert stage.doors == {"google": GOOGLE, "rules": BUILT_IN, "settings": SETTINGS}
 
 
 def test_installing_has_a_connection_helm_and_the_fleets_trust(stage: Stage) -> None:
     install_mesh.install_mesh(event())
     assert isinstance(stage.request, InstallRequest)
-    assert stage.doors.keys() == {"google", "connect", "helm_for", "store", "settings", "clock"}
+    assert stage.doors.keys() == {"google", "connect", "helm_for", "store", "rules", "settings", "clock"}
     cluster = autopilot(access=gke.ControlPlaneAccess(endpoint="gke-1.europe-west1.gke.goog"))
     assert isinstance(stage.doors["connect"](cluster), Kube)
     helm = stage.doors["helm_for"](cluster)
@@ -82,7 +83,7 @@ def test_installing_has_a_connection_helm_and_the_fleets_trust(stage: Stage) -> 
 def test_verifying_has_a_connection_and_no_helm(stage: Stage) -> None:
     verify_mesh.verify_mesh(event())
     assert isinstance(stage.request, VerifyRequest)
-    assert stage.doors.keys() == {"google", "connect", "settings", "clock"}
+    assert stage.doors.keys() == {"google", "connect", "rules", "settings", "clock"}
     assert isinstance(stage.doors["connect"](autopilot()), Kube)
 
 

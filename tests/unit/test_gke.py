@@ -79,7 +79,8 @@ def test_a_cluster_is_read() -> None:
         access=ControlPlaneAccess(endpoint="203.0.113.7", ca_pem=PEM),
         mesh_label="proj-1",
     )
-    assert cluster.facts == gke.ClusterFacts(cluster=REF, autopilot=True, labels=cluster.labels)
+    facts = gke.ClusterFacts(cluster=REF, autopilot=True, labels=cluster.labels, release_channel="RAPID")
+    assert cluster.facts == facts
     ((method, request, timeout),) = channel.calls
     assert (method, request.name) == ("GetCluster", str(REF))
     assert timeout is not None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from shared.cluster import ControlPlaneAccess
 from shared.config import Settings
 from shared.errors import ByomeshError, Permanent, Refused, Temporary
-from shared.helm import ChartInvalid, Helm, HelmFailed, OwnedByOthers, ReleasePending, kubeconfig
+from shared.helm import ChartInvalid, Helm, HelmFailed, OwnedByOthers, ReleasePending, RevisionMissing, kubeconfig
 from shared.helm.failure import conflicts, read_failure, readable, secrets_of
 from shared.kube_errors import (
     AdmissionDenied,
@@ -40,6 +41,8 @@ WARDEN = (
             OwnedByOthers,
             "OwnedByOthers",
         ),
+        ("release: not found", RevisionMissing, "RevisionMissing"),
+        ("release has no 7 version", RevisionMissing, "RevisionMissing"),
         (WARDEN, AdmissionDenied, "AdmissionDenied"),
         (
             'Kind=Pod: pods "hcp" is forbidden: violates PodSecurity "restricted:latest"',
@@ -188,3 +191,36 @@ def test_a_kubeconfig_for_the_dns_endpoint_has_no_authority_of_its_own() -> None
 def test_a_helm_without_a_way_to_a_cluster_installs_nothing() -> None:
     with pytest.raises(Permanent, match="without a way to a cluster"):
         Helm(Settings()).upgrade_install("a", Path("chart"), "b", {})
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> tuple[Helm, Callable[[], list[str]]]:
+    """A Helm that only notes how it was called."""
+    program, access = tmp_path / "helm", tmp_path / "kubeconfig"
+    program.write_text('#!/bin/sh\necho "$@" > "$(dirname "$0")/arguments"\n')
+    program.chmod(0o755)
+    settings = Settings(helm=str(program), helm_timeout=30)
+    return Helm(settings, access), lambda: (tmp_path / "arguments").read_text().split()[:-2]
+
+
+def test_how_a_release_is_removed(told: tuple[Helm, Callable[[], list[str]]]) -> None:
+    helm, arguments = told
+    helm.uninstall("a", namespace="b")
+    expected = ["uninstall", "a", "--namespace", "b", "--ignore-not-found", "--timeout", "30s"]
+    assert arguments() == expected
+    helm.uninstall("a", namespace="b", keep_history=True)
+    assert arguments() == [*expected, "--keep-history"]
+
+
+def test_how_a_release_is_rolled_back(told: tuple[Helm, Callable[[], list[str]]]) -> None:
+    helm, arguments = told
+    helm.rollback("a", 3, namespace="b")
+    expected = ["rollback", "a", "3", "--namespace", "b", "--server-side=true", "--timeout", "30s"]
+    assert arguments() == expected
+    helm.rollback("a", 3, namespace="b", force_conflicts=True)
+    assert arguments() == [*expected, "--force-conflicts"]
+
+
+def test_there_is_no_revision_before_the_first(told: tuple[Helm, Callable[[], list[str]]]) -> None:
+    with pytest.raises(Permanent, match="0 is no revision of the release a"):
+        told[0].rollback("a", 0, namespace="b")

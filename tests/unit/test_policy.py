@@ -4,7 +4,7 @@ import pytest
 
 from shared.cluster import ClusterFacts
 from shared.model import ClusterRef
-from shared.policy import BUILT_IN, Decision, Mode, NetAdmin, Policy, Rule, decide
+from shared.policy import Decision, Match, Mode, NetAdmin, Policy, Rule, RuleMode, decide
 
 REF = ClusterRef("shop-prod", "europe-west1", "checkout")
 
@@ -60,14 +60,9 @@ def test_an_unknown_mesh_is_refused(autopilot: bool) -> None:
 
 
 def test_the_first_rule_that_matches_decides() -> None:
-    everything = Rule(name="all", mode=Mode.INSTALL, mesh="linkerd", reason="all")
-    nothing = Rule(name="none", mode=Mode.IGNORE, reason="none")
-    standard = Rule(name="standard", mode=Mode.IGNORE, reason="standard", autopilot=False)
-    policy = Policy(rules=(standard, everything, nothing), meshes=frozenset({"linkerd"}))
+    everything = Rule(name="all", mesh="linkerd", reason="all")
+    nothing = Rule(name="none", mode=RuleMode.OFF, reason="none")
+    standard = Rule(name="standard", mode=RuleMode.OFF, reason="standard", match=Match(autopilot=False))
+    policy = Policy(rules=(standard, everything, nothing), meshes=frozenset({"linkerd"}), source="here")
     assert decide(facts(autopilot=True), policy).rule == "all"
     assert decide(facts(autopilot=False), policy).rule == "standard"
-
-
-def test_the_built_in_policy_ends_with_a_rule_for_every_cluster() -> None:
-    last = BUILT_IN.rules[-1]
-    assert (last.label, last.autopilot) == ("", None)

@@ -10,6 +10,7 @@ from shared import gke
 from shared.errors import Permanent, Refused, Temporary
 from shared.model import ClusterEvent, InstallRequest, Phase, Reason
 from shared.outcome import Done, Ignored, Later
+from shared.policy import BUILT_IN
 from shared.stages import enable
 from tests.unit.doors import EU1, NOW, SETTINGS, MemoryGke, autopilot
 
@@ -23,7 +24,7 @@ GONE = Permanent(gke.CLUSTER_GONE, "the cluster doesn't exist")
 
 
 def run(request: ClusterEvent | InstallRequest, google: MemoryGke) -> Done | Ignored | Later:
-    return enable.run(request, google=google, settings=SETTINGS)
+    return enable.run(request, google=google, rules=BUILT_IN, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("request_", [EVENT, RETURNED])

@@ -22,6 +22,7 @@ from shared.mesh.profile import load_profile
 from shared.mesh.releases import decode_release
 from shared.model import InstallRequest, Phase, Reason, VerifyRequest
 from shared.outcome import Done, Ignored, Later
+from shared.policy import BUILT_IN
 from shared.stages import install
 from tests.unit.doors import EU1, NOW, SETTINGS, MemoryGke, MemoryHelm, MemoryStore, autopilot, clock, release_secret
 from tests.unit.memory_kube import MemoryKube, denial, refusal
@@ -61,6 +62,7 @@ class World:
             connect=self.connect,
             helm_for=lambda _cluster: self.helm,
             store=self.store,
+            rules=BUILT_IN,
             settings=self.settings,
             clock=self.clock,
         )

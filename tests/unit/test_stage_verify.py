@@ -25,12 +25,14 @@ from shared.model import (
     CheckSummary,
     FailingCheck,
     InstallRequest,
+    MeshSettings,
     MeshStatus,
     Phase,
     Reason,
     VerifyRequest,
 )
 from shared.outcome import Done, Ignored, Later
+from shared.policy import BUILT_IN
 from shared.stages import verify
 from tests.unit.doors import EU1, NOW, MemoryGke, autopilot, clock
 from tests.unit.memory_kube import MemoryKube
@@ -62,7 +64,13 @@ class Hooks:
         return self
 
     def look(
-        self, kube: Kube, profile: Profile, cluster: gke.Cluster, now: dt.datetime, expected_version: str | None
+        self,
+        kube: Kube,
+        profile: Profile,
+        cluster: gke.Cluster,
+        now: dt.datetime,
+        expected_version: str | None,
+        _wish: MeshSettings,
     ) -> Verification:
         assert (isinstance(kube, MemoryKube), profile, cluster.ref, now) == (True, PROFILE, EU1, NOW)
         self.expected.append(expected_version)
@@ -98,7 +106,12 @@ def run(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "verify_hooks", hooks)
         return verify.run(
-            request, google=google or MemoryGke(autopilot()), connect=connect, settings=SETTINGS, clock=clock
+            request,
+            google=google or MemoryGke(autopilot()),
+            connect=connect,
+            rules=BUILT_IN,
+            settings=SETTINGS,
+            clock=clock,
         )
 
 

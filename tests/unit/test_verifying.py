@@ -15,7 +15,7 @@ from shared.mesh.linkerd import verifying
 from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
 from shared.mesh.profile import load_profile
 from shared.mesh.snapshot import MeshSnapshot
-from shared.model import CheckReport
+from shared.model import UNDECIDED, CheckReport
 from tests.unit.doors import NOW, autopilot
 from tests.unit.memory_kube import MemoryKube
 
@@ -50,7 +50,7 @@ def kube() -> MemoryKube:
 
 
 def look(kube: MemoryKube, cluster: gke.Cluster | None = None, expected: str | None = None) -> Verification:
-    seen: Verification = verifying.look(kube, PROFILE, cluster or autopilot(), NOW, expected)
+    seen: Verification = verifying.look(kube, PROFILE, cluster or autopilot(), NOW, expected, UNDECIDED)
     assert kube.writes == []
     return seen
 

@@ -10,6 +10,7 @@ from shared.kube import Kube
 from shared.mesh.hooks import Prepared, Ranges, TrustStore
 from shared.mesh.linkerd import certificates, networks, repairs, secrets, values
 from shared.mesh.profile import Profile
+from shared.model import MeshSettings
 
 _CONFIG = "linkerd-config"
 
@@ -19,7 +20,9 @@ def chart_version(version: str) -> str:
     return f"20{version.removeprefix('edge-')}" if version.startswith("edge-") else version
 
 
-def prepare(kube: Kube, profile: Profile, cluster: gke.Cluster, store: TrustStore, now: dt.datetime) -> Prepared:
+def prepare(
+    kube: Kube, profile: Profile, cluster: gke.Cluster, store: TrustStore, now: dt.datetime, wish: MeshSettings
+) -> Prepared:
     """Read or make the certificates, and compute the values of the control plane.
 
     The fleet's trust anchor comes from Secret Manager; the cluster's issuer and the webhooks' certificates live in the
@@ -40,7 +43,7 @@ def prepare(kube: Kube, profile: Profile, cluster: gke.Cluster, store: TrustStor
     config = kube.get(f"/api/v1/namespaces/{namespace}/configmaps/{_CONFIG}")
     computed = values.computed_values(
         cluster=str(cluster.ref),
-        cluster_networks=wished_networks(cluster, _live_networks(config)),
+        cluster_networks=_networks(cluster, _live_networks(config), wish),
         trust_anchors=trust.trust_anchors,
         webhooks=wished.webhooks,
     )
@@ -55,6 +58,10 @@ def fleet_trust(store: TrustStore, now: dt.datetime) -> certificates.AnchorPaylo
     if found is None:
         found = store.create_first(certificates.encode_anchor(certificates.new_anchor_payload(now)))
     return certificates.decode_anchor(found)
+
+
+def _networks(cluster: Ranges, live: str, wish: MeshSettings) -> str:
+    return wished_networks(cluster, live) if wish.cluster_networks == "computed" else ""
 
 
 def _live_networks(config: dict[str, Any] | None) -> str:

@@ -25,12 +25,12 @@ def computed_values(
 
     Args:
         cluster: the cluster's full resource name.
-        cluster_networks: CIDRs with commas between, no spaces.
+        cluster_networks: CIDRs with commas between, no spaces; "" leaves what the chart says.
         trust_anchors: PEM bundle.
         webhooks: what every webhook serves; only the CA bundles get into the values.
     """
     return {
-        "clusterNetworks": cluster_networks,
+        **({"clusterNetworks": cluster_networks} if cluster_networks else {}),
         "identityTrustAnchorsPEM": trust_anchors,
         "identity": {"issuer": {"scheme": ISSUER_SCHEME}},
         "heartbeatSchedule": heartbeat_schedule(cluster),

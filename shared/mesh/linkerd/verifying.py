@@ -13,19 +13,22 @@ from shared.mesh.ownership import is_ours
 from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile
 from shared.mesh.snapshot import MeshSnapshot
+from shared.model import MeshSettings
 
 _CONFIG = "linkerd-config"
 _OVERRIDES = "linkerd-config-overrides"
 
 
-def look(kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None) -> Verification:
+def look(
+    kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None, wish: MeshSettings
+) -> Verification:
     """Observe, judge, and find the network repair; raises Temporary where the API server can't answer."""
     snapshot = observe(kube, namespace=profile.namespace.name)
     version = _version(snapshot)
     report = checks.run(snapshot, now, expected_version=expected_version or version or None)
     return Verification(
         report=report,
-        repairs=_network_repairs(kube, profile, ranges, snapshot),
+        repairs=_network_repairs(kube, profile, ranges, snapshot) if wish.cluster_networks == "computed" else (),
         version=version,
         foreign=_foreign(snapshot),
     )

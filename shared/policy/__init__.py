@@ -1,0 +1,32 @@
+"""Which cluster gets which mesh, and how: a list of rules, the first that matches decides; pure.
+
+The built-in policy: every Autopilot cluster gets Linkerd, except with the label `byomesh=off`; a Standard cluster only
+with the label `mesh=linkerd`. `mesh=none` opts out like `byomesh=off`, and `mesh=NAME` asks for a mesh by name.
+"""
+
+from shared.policy.deciding import BUILT_IN, NO_RULE, OPTED_OUT, Decision, Mode, Verdict, decide, explain, remarks
+from shared.policy.faults import BadPolicy, Fault
+from shared.policy.loading import load
+from shared.policy.rules import CHANNELS, Condition, Match, NetAdmin, Policy, Rule, RuleMode
+
+__all__ = [
+    "BUILT_IN",
+    "CHANNELS",
+    "NO_RULE",
+    "OPTED_OUT",
+    "BadPolicy",
+    "Condition",
+    "Decision",
+    "Fault",
+    "Match",
+    "Mode",
+    "NetAdmin",
+    "Policy",
+    "Rule",
+    "RuleMode",
+    "Verdict",
+    "decide",
+    "explain",
+    "load",
+    "remarks",
+]
