@@ -14,6 +14,7 @@ from shared import telemetry
 from shared.errors import Refused
 from shared.helm import Helm
 from shared.kube import Kube
+from shared.mesh.contents import foreign_objects
 from shared.mesh.drift import Drift, ObjectName, owned_by_helm
 from shared.mesh.installation import HELM_MANAGER, conflicts
 from shared.mesh.lease import Lease
@@ -23,6 +24,8 @@ from shared.mesh.plan import (
     ForgetRevision,
     Plan,
     Reapply,
+    RemoveNamespace,
+    RemoveRelease,
     RunHelm,
     WriteNamespace,
     WriteSecret,
@@ -45,8 +48,8 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
         telemetry.info(f"step: {step!r}")
         lease.keep()
         match step:
-            case WriteNamespace(name, labels):
-                _apply(kube, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+            case WriteNamespace():
+                _write_namespace(kube, step)
             case WriteSecret(body):
                 _write_secret(kube, body)
             case ForgetRevision(_, namespace, secret):
@@ -55,6 +58,26 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
                 _run_helm(step, kube, helm, ours, lease)
             case Reapply():
                 reapply(step, kube)
+            case RemoveRelease(release, namespace):
+                # Helm may take nearly as long as the Lease lasts.
+                lease.renew()
+                with telemetry.stage_timer(f"helm uninstall {release}"):
+                    helm.uninstall(release, namespace=namespace)
+            case RemoveNamespace():
+                _remove_namespace(kube, step)
+
+
+def _write_namespace(kube: Kube, step: WriteNamespace) -> None:
+    metadata: dict[str, Any] = {"name": step.name, "labels": step.labels}
+    if step.annotations:
+        metadata["annotations"] = step.annotations
+    _apply(kube, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
+def _remove_namespace(kube: Kube, step: RemoveNamespace) -> None:
+    # Something may have been put there since the plan was made.
+    if not foreign_objects(kube, step.name, step.release):
+        kube.delete(f"/api/v1/namespaces/{step.name}")
 
 
 def _apply(kube: Kube, body: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where a release's chart comes from: a folder given by the operator, or the mesh's own repository.
+"""Where a release's chart comes from: this project, a folder given by the operator, or the mesh's own repository.
 
 A folder (`BYOMESH_CHARTS`) is trusted as it is, whatever its version: looked up as MESH/CHART, then CHART, unpacked or
 as an archive. From a repository exactly the pinned version is fetched, held against the pinned digest, and kept for the
@@ -8,6 +8,7 @@ life of the instance.
 from __future__ import annotations
 
 import hashlib
+import importlib.resources
 import os
 import tarfile
 import tempfile
@@ -66,6 +67,11 @@ def chart_in_folder(folder: Path, profile: Profile, release: ReleaseProfile) -> 
         tried=f"{profile.mesh}/{release.chart} and {release.chart}, unpacked or .tgz",
         remedy="put the chart there, or unset BYOMESH_CHARTS to use the mesh's repository",
     )
+
+
+def bundled_chart(profile: Profile, release: ReleaseProfile) -> Chart:
+    """A chart that is part of this project; raises Permanent where there is none of that name."""
+    return read_chart(Path(str(importlib.resources.files("shared.mesh"))) / profile.hooks / "charts" / release.chart)
 
 
 def kept_archive(chart: str, version: str, fetch: Callable[[Path], Path]) -> Path:

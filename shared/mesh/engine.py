@@ -13,11 +13,13 @@ from shared import gke, secret_manager
 from shared.config import Settings
 from shared.helm import Helm
 from shared.kube import Kube
-from shared.mesh.charts import Chart, chart_in_folder, kept_archive, read_chart
-from shared.mesh.hooks import TrustStore, install_hooks
-from shared.mesh.installation import read_installation
-from shared.mesh.plan import Desired, DesiredRelease, Plan, make_plan
-from shared.mesh.profile import Profile, ReleaseProfile
+from shared.mesh.charts import Chart, bundled_chart, chart_in_folder, kept_archive, read_chart
+from shared.mesh.contents import foreign_objects
+from shared.mesh.hooks import Prepared, TrustStore, install_hooks
+from shared.mesh.installation import read_installation, read_namespace, with_drift
+from shared.mesh.ownership import is_ours
+from shared.mesh.plan import Desired, DesiredRelease, Kind, Plan, joined, make_plan, removal, untouched, wished
+from shared.mesh.profile import ExtensionProfile, Profile, ReleaseProfile
 from shared.model import UNDECIDED, MeshSettings
 
 
@@ -41,11 +43,13 @@ class Mesh:
     """A mesh to be brought about on one cluster.
 
     Attributes:
-        desired: what should be there; set by `plan`.
+        desired: what should be there, extensions left out; set by `plan`.
+        extensions: those extensions that should be there, in order; set by `plan`.
         version: the mesh's version as its charts tell it; set by `plan`.
     """
 
     desired: Desired
+    extensions: tuple[Desired, ...]
     version: str
 
     def __init__(
@@ -68,10 +72,11 @@ class Mesh:
         self._clock = clock
         self._wish = wish
         self._charts: dict[str, Chart] = {}
+        self.extensions = ()
         self.version = profile.version
 
     def plan(self, version: str | None = None) -> Plan:
-        """Look at the cluster and decide what to do; sets `desired` and `version`.
+        """Look at the cluster and decide what to do; sets `desired`, `extensions` and `version`.
 
         Args:
             version: the mesh's version, where another than the profile's is asked for.
@@ -90,18 +95,50 @@ class Mesh:
             labels=self._profile.namespace.labels,
             secrets=prepared.secrets,
             releases=tuple(
-                DesiredRelease(
-                    name=release.name,
-                    chart=chart,
-                    values=merged(release.values, prepared.values.get(release.name, {})),
-                )
+                _desired_release(release, chart, prepared)
                 for release, chart in zip(self._profile.releases, charts, strict=True)
             ),
-            ours=prepared.ours + tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned),
+            ours=prepared.ours + self._platforms(),
+            annotations=self._profile.namespace.annotations,
         )
-        return make_plan(
-            read_installation(self._kube, self._profile, self.desired.releases), self.desired, adopt=self._wish.adopt
+        there = read_installation(self._kube, self._profile, self.desired.releases)
+        plan = make_plan(there, self.desired, adopt=self._wish.adopt)
+        self.extensions = ()
+        if plan.kind is Kind.REFUSE:
+            return plan
+        return joined(plan, [self._plan_extension(extension, version) for extension in self._profile.extensions])
+
+    @property
+    def releases(self) -> tuple[DesiredRelease, ...]:
+        """All releases that should be there, the extensions' too."""
+        return tuple(release for part in (self.desired, *self.extensions) for release in part.releases)
+
+    def _plan_extension(self, extension: ExtensionProfile, version: str | None) -> Plan:
+        namespace = extension.namespace.name
+        there = read_namespace(self._kube, namespace, extension.marker)
+        option = self._wish.options.get(extension.option) if extension.option else True
+        if there.foreign and not (option and self._wish.adopt):
+            return untouched(extension.name, there) if option is not None else Plan(kind=Kind.NOTHING)
+        if option is False:
+            foreign = foreign_objects(self._kube, namespace, extension.name) if is_ours(there.namespace_labels) else ()
+            return removal(extension.name, namespace, there, foreign)
+        if not wished(option, there):
+            return Plan(kind=Kind.NOTHING)
+        release = _desired_release(extension, self._chart(extension, version), Prepared(secrets=(), values={}, ours=()))
+        desired = Desired(
+            namespace=namespace,
+            labels=extension.namespace.labels,
+            annotations=extension.namespace.annotations,
+            secrets=(),
+            releases=(release,),
+            ours=self._platforms(),
         )
+        self.extensions += (desired,)
+        there = with_drift(self._kube, there, namespace, desired.releases, self._profile.platform_owned)
+        return make_plan(there, desired, adopt=self._wish.adopt)
+
+    def _platforms(self) -> tuple[tuple[str, str, str], ...]:
+        return tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned)
 
     def _chart(self, release: ReleaseProfile, version: str | None) -> Chart:
         if release.name not in self._charts:
@@ -109,6 +146,8 @@ class Mesh:
         return self._charts[release.name]
 
     def _find_chart(self, release: ReleaseProfile, version: str | None) -> Chart:
+        if isinstance(release, ExtensionProfile) and release.bundled:
+            return bundled_chart(self._profile, release)
         if self._settings.charts:
             return chart_in_folder(Path(self._settings.charts), self._profile, release)
         pinned = version in (None, self._profile.version)
@@ -119,6 +158,11 @@ class Mesh:
             return self._helm.pull(release.chart, wished, self._profile.repository, digest, folder)
 
         return read_chart(kept_archive(release.chart, wished, fetch))
+
+
+def _desired_release(release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
+    values = merged(release.values, prepared.values.get(release.name, {}))
+    return DesiredRelease(name=release.name, chart=chart, values=values)
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import concurrent.futures
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from shared.kube import AdmissionDenied, FieldConflict, Kube
 from shared.mesh.drift import MISSING, Drift, ObjectName, differing_paths, owned_by_helm
 from shared.mesh.plan import DesiredRelease, Installation, difference
@@ -22,7 +24,7 @@ _WORKERS = 8
 
 
 def read_installation(kube: Kube, profile: Profile, desired: Sequence[DesiredRelease]) -> Installation:
-    """Read what is there.
+    """Read what is there of a mesh.
 
     Args:
         kube: the cluster.
@@ -34,26 +36,48 @@ def read_installation(kube: Kube, profile: Profile, desired: Sequence[DesiredRel
         Temporary: the API server can't be reached or isn't ready.
         Permanent: a release's Secret can't be read.
     """
-    namespace = kube.get(f"/api/v1/namespaces/{profile.namespace.name}")
+    namespace = profile.namespace.name
+    there = read_namespace(kube, namespace, profile.marker)
+    return with_drift(kube, there, namespace, desired, profile.platform_owned)
+
+
+def read_namespace(kube: Kube, name: str, marker: str) -> Installation:
+    """Read what is there, its drift left out; raises as `read_installation` does.
+
+    Args:
+        kube: the cluster.
+        name: the namespace.
+        marker: path of the object that tells that the mesh or the extension is there.
+    """
+    namespace = kube.get(f"/api/v1/namespaces/{name}")
     if namespace is None:
         return Installation(namespace_labels=None, releases={}, drift={}, marked=None)
-    secrets = kube.list_items(
-        f"/api/v1/namespaces/{profile.namespace.name}/secrets", field_selector="type=helm.sh/release.v1"
-    )
-    releases = newest(secrets)
-    agreeing = [
-        releases[release.name]
-        for release in desired
-        if release.name in releases and not difference(releases[release.name], release)
-    ]
+    secrets = kube.list_items(f"/api/v1/namespaces/{name}/secrets", field_selector="type=helm.sh/release.v1")
     return Installation(
         namespace_labels=dict(namespace["metadata"].get("labels") or {}),
-        releases=releases,
-        drift={
-            release.name: find_drift(kube, release, profile.namespace.name, profile.platform_owned)
-            for release in agreeing
-        },
-        marked=_managers(kube.get(profile.marker)),
+        namespace_annotations=dict(namespace["metadata"].get("annotations") or {}),
+        releases=newest(secrets),
+        drift={},
+        marked=_managers(kube.get(marker)),
+    )
+
+
+def with_drift(
+    kube: Kube,
+    there: Installation,
+    namespace: str,
+    desired: Sequence[DesiredRelease],
+    platform_owned: Sequence[OwnedElsewhere],
+) -> Installation:
+    """The same with the drift of the releases that agree with the desired ones; raises as `read_installation` does."""
+    agreeing = [
+        there.releases[release.name]
+        for release in desired
+        if release.name in there.releases and not difference(there.releases[release.name], release)
+    ]
+    return msgspec.structs.replace(
+        there,
+        drift={release.name: find_drift(kube, release, namespace, platform_owned) for release in agreeing},
     )
 
 

@@ -3,6 +3,9 @@
 A profile names its Helm releases in order, the namespace they live in, the values that never depend on a cluster, and
 the Deployments whose readiness means that the mesh works. What must be computed from a cluster (networks,
 certificates) and how the mesh is judged are named hooks: `hooks: NAME` is the package `shared.mesh.NAME`.
+
+What goes beside the mesh into a namespace of its own is an extension: one Helm release, which the policy's settings may
+ask for or forbid by the name of its option.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import yaml
 
 from shared.decoding import prepare
 from shared.errors import Permanent
+from shared.model import OPTIONS
 
 SCHEMA = 1
 
@@ -39,10 +43,35 @@ class ReleaseProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamespaceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The namespace of the control plane and the labels that it must bear."""
+    """A namespace, and the labels and annotations that it must bear."""
 
     name: str
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class ExtensionProfile(ReleaseProfile, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A Helm release beside the mesh, in a namespace of its own.
+
+    Attributes:
+        namespace: its namespace, which byomesh makes and removes; no other extension's, and not the mesh's.
+        deployments: those whose readiness means that it works, at least one; the first tells that the extension is
+            there, whoever installed it.
+        option: the field of the policy's settings that decides: true installs it, false removes what byomesh
+            installed of it, absent keeps it as it should be where byomesh installed it, and never installs it. ""
+            means that it belongs to the mesh and is always installed.
+        bundled: whether the chart lies in this project, as `shared/mesh/HOOKS/charts/CHART`, and in no repository.
+    """
+
+    namespace: NamespaceProfile
+    deployments: tuple[str, ...]
+    option: str = ""
+    bundled: bool = False
+
+    @property
+    def marker(self) -> str:
+        """Path of the object that tells that it is there."""
+        return f"/apis/apps/v1/namespaces/{self.namespace.name}/deployments/{self.deployments[0]}"
 
 
 class OwnedElsewhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -74,6 +103,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     releases: tuple[ReleaseProfile, ...]
     deployments: tuple[str, ...]
     marker: str
+    extensions: tuple[ExtensionProfile, ...] = ()
     needs_net_admin: bool = True
     platform_owned: tuple[OwnedElsewhere, ...] = ()
 
@@ -89,7 +119,7 @@ def parse_profile(text: str, source: str) -> Profile:
         source: what to call it in an error.
 
     Raises:
-        Permanent: no YAML, a field missing, unknown or of the wrong type.
+        Permanent: no YAML, a field missing, unknown or of the wrong type, or an extension that can't be.
     """
     try:
         profile = msgspec.convert(yaml.safe_load(text), Profile)
@@ -97,7 +127,28 @@ def parse_profile(text: str, source: str) -> Profile:
         raise Permanent("BadProfile", f"the mesh profile {source} can't be used: {error}") from error
     if profile.schema != SCHEMA:
         raise Permanent("BadProfile", f"the mesh profile {source} has schema {profile.schema}; this version reads 1")
+    wrong = _wrong_extension(profile)
+    if wrong:
+        raise Permanent("BadProfile", f"the mesh profile {source} can't be used: {wrong}")
     return profile
+
+
+def _wrong_extension(profile: Profile) -> str:
+    """What is wrong with the extensions, in words; "" where nothing is."""
+    names = {release.name for release in profile.releases}
+    namespaces = {profile.namespace.name}
+    for extension in profile.extensions:
+        if extension.name in names:
+            return f"two releases are named {extension.name}"
+        if extension.namespace.name in namespaces:
+            return f"the extension {extension.name} shares the namespace {extension.namespace.name}"
+        if not extension.deployments:
+            return f"the extension {extension.name} names no deployments"
+        if extension.option not in ("", *OPTIONS):
+            return f"the extension {extension.name} has an option that no setting decides: {extension.option[:60]!r}"
+        names.add(extension.name)
+        namespaces.add(extension.namespace.name)
+    return ""
 
 
 def known_meshes() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Message fields are the contract of the topics: unknown fields are ignored, a sch
 from shared.model.checks import CategoryReport, CheckOutcome, CheckReport, CheckResult, CheckSummary, FailingCheck
 from shared.model.cluster_ref import ClusterRef
 from shared.model.codec import decode, encode, from_builtins, to_builtins
-from shared.model.mesh_settings import UNDECIDED, Images, IptablesMode, MeshSettings
+from shared.model.mesh_settings import OPTIONS, UNDECIDED, Images, IptablesMode, MeshSettings
 from shared.model.messages import (
     SCHEMA,
     ClusterEvent,
@@ -20,6 +20,7 @@ from shared.model.messages import (
 )
 
 __all__ = [
+    "OPTIONS",
     "SCHEMA",
     "UNDECIDED",
     "CategoryReport",

@@ -58,5 +58,7 @@ class MeshSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
         return {option: wished for option, wished in named.items() if wished is not None}
 
 
+OPTIONS = ("viz", "emojivoto")
+"""The settings that decide on the extensions of a mesh."""
 UNDECIDED = MeshSettings()
 """What holds where no policy says more."""

@@ -163,7 +163,7 @@ def _foreign(plan: Plan, cluster: gke.Cluster) -> Refused:
 def _verify(request: InstallRequest, status: MeshStatus, mesh: Mesh, plan: Plan) -> Done:
     releases = tuple(
         Release(release.name, f"{release.chart.name}-{release.chart.version}", release.chart.digest, 0)
-        for release in mesh.desired.releases
+        for release in mesh.releases
     )
     left_alone = "; ".join(
         f"{drift.object} at {path}, held by {manager}" for drift in plan.left_alone for manager, path in drift.owners
@@ -178,9 +178,10 @@ def _verify(request: InstallRequest, status: MeshStatus, mesh: Mesh, plan: Plan)
         actor=request.actor,
         release=releases,
     )
-    if plan.kind is Kind.NOTHING and request.reason is Reason.REPAIR and not left_alone:
+    if plan.kind is Kind.NOTHING and request.reason is Reason.REPAIR and not left_alone and not plan.notes:
         return Done(next=(verify,))
     message = f"{plan.kind}: {plan.reason}" + (f"; left alone: {left_alone}" if left_alone else "")
+    message = "; ".join((message, *plan.notes))
     told = msgspec.structs.replace(
         status, phase=Phase.VERIFYING, reason="Verifying", version=mesh.version, message=message
     )

@@ -127,12 +127,14 @@ class MemoryHelm(Helm):
 
     Attributes:
         runs: (release, whether it was forced) of each run, in order.
+        removed: (release, namespace) of each release that was uninstalled, in order.
         failure: raised by the next run, after its record was written as pending.
     """
 
     def __init__(self, kube: MemoryKube) -> None:
         self._kube = kube
         self.runs: list[tuple[str, bool]] = []
+        self.removed: list[tuple[str, str]] = []
         self.failure: Exception | None = None
 
     def template(
@@ -196,3 +198,13 @@ class MemoryHelm(Helm):
             version=metadata["version"],
             manifest=manifest,
         )
+
+    def uninstall(self, release: str, *, namespace: str, keep_history: bool = False) -> None:
+        assert not keep_history
+        self.removed.append((release, namespace))
+        for path, obj in list(self._kube.objects.items()):
+            metadata = obj["metadata"]
+            applied = (metadata.get("annotations") or {}).get("meta.helm.sh/release-name")
+            recorded = (metadata.get("labels") or {}).get("name") if obj.get("type") == "helm.sh/release.v1" else None
+            if release in (applied, recorded):
+                self._kube.delete(path)

@@ -24,6 +24,7 @@ _KINDS: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("nodes", "Node", False),
         ("pods", "Pod", True),
         ("secrets", "Secret", True),
+        ("serviceaccounts", "ServiceAccount", True),
         ("services", "Service", True),
     ),
     "/apis/apps/v1": (("deployments", "Deployment", True), ("replicasets", "ReplicaSet", True)),

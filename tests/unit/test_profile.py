@@ -48,6 +48,32 @@ BAD = {
 }
 
 
+def extension(name: str = "viz", namespace: str = "viz", **more: object) -> dict[str, object]:
+    found = {"name": name, "chart": "c", "version": "1", "namespace": {"name": namespace}, "deployments": ["web"]}
+    return {**found, **more}
+
+
+EXTENSIONS = {
+    "two of one name": ([extension("linkerd-crds")], "two releases are named linkerd-crds"),
+    "the mesh's namespace": ([extension(namespace="linkerd")], "viz shares the namespace linkerd"),
+    "one namespace for two": ([extension(), extension("other")], "other shares the namespace viz"),
+    "no deployments": ([extension(deployments=[])], "viz names no deployments"),
+    "nobody decides": ([extension(option="ha")], "an option that no setting decides: 'ha'"),
+}
+
+
+@pytest.mark.parametrize("case", EXTENSIONS)
+def test_an_extension_that_cannot_be_is_permanent(case: str) -> None:
+    extensions, words = EXTENSIONS[case]
+    with pytest.raises(Permanent, match=words):
+        parse_profile(yaml.safe_dump({**yaml.safe_load(TEXT), "extensions": extensions}), "linkerd.yaml")
+
+
+def test_an_extension_is_told_by_its_first_deployment() -> None:
+    text = yaml.safe_dump({**yaml.safe_load(TEXT), "extensions": [extension(option="viz"), extension("b", "b")]})
+    assert parse_profile(text, "x").extensions[0].marker == "/apis/apps/v1/namespaces/viz/deployments/web"
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_profile_says_what_is_wrong_with_it(case: str) -> None:
     text, words = BAD[case]

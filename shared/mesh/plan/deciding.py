@@ -1,4 +1,4 @@
-"""What to do about a mesh: the installation that is there, held against the one that is wished; pure.
+"""What to do about a mesh, or an extension of it: what is there, held against what is wished; pure.
 
     installation + desired -> install | upgrade | repair | nothing | refuse
 
@@ -10,151 +10,26 @@ where it belongs to what this system repairs (`Desired.ours`); elsewhere it is l
 
 from __future__ import annotations
 
-import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from shared.mesh.charts import Chart
 from shared.mesh.drift import Drift, ObjectName
-from shared.mesh.ownership import FIELD_MANAGER, MANAGED_BY, is_ours
+from shared.mesh.ownership import FIELD_MANAGER, MANAGED_BY
+from shared.mesh.plan.desired import Desired, DesiredRelease, Installation
+from shared.mesh.plan.steps import (
+    ForgetRevision,
+    Kind,
+    Plan,
+    Reapply,
+    RemoveNamespace,
+    RemoveRelease,
+    RunHelm,
+    Step,
+    WriteNamespace,
+    WriteSecret,
+)
 from shared.mesh.releases import DeployedRelease
-
-
-class DesiredRelease(msgspec.Struct, frozen=True, kw_only=True):
-    """A release as it should be.
-
-    Attributes:
-        name: the release's name.
-        chart: the chart on this machine.
-        values: all of the user's values, static and computed.
-    """
-
-    name: str
-    chart: Chart
-    values: dict[str, Any]
-
-
-class Desired(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole mesh as it should be on one cluster.
-
-    Attributes:
-        namespace: the control plane's namespace.
-        labels: labels that the namespace must bear.
-        secrets: Secrets that are missing or due to be replaced, as JSON; empty on a healthy cluster.
-        releases: in the order of installation.
-        ours: (kind, name, path) of the fields that may be taken back from others, all below the path included: what
-            this system itself repairs, and what the platform edits after every apply. A name of "" is any object of
-            the kind, and `[*]` in a path is any item of a list.
-    """
-
-    namespace: str
-    labels: dict[str, str]
-    secrets: tuple[dict[str, Any], ...]
-    releases: tuple[DesiredRelease, ...]
-    ours: tuple[tuple[str, str, str], ...] = ()
-
-
-class Installation(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cluster holds of a mesh.
-
-    Attributes:
-        namespace_labels: labels of the control plane's namespace; None where it doesn't exist.
-        releases: newest revision of each Helm release in it, by name.
-        drift: by release, the objects that aren't as it rendered them.
-        marked: field managers of the object that tells that the mesh is there; None where it isn't.
-    """
-
-    namespace_labels: dict[str, str] | None
-    releases: dict[str, DeployedRelease]
-    drift: dict[str, tuple[Drift, ...]]
-    marked: tuple[str, ...] | None
-
-    @property
-    def foreign(self) -> bool:
-        """Whether the mesh, or a Helm release of it, is there and this system didn't install it."""
-        labels = self.namespace_labels or {}
-        there = self.marked is not None or bool(self.releases)
-        return there and not is_ours(labels)
-
-
-class Kind(enum.StrEnum):
-    """What a plan amounts to."""
-
-    INSTALL = "install"
-    UPGRADE = "upgrade"
-    REPAIR = "repair"
-    NOTHING = "nothing"
-    REFUSE = "refuse"
-
-
-class WriteNamespace(msgspec.Struct, frozen=True):
-    """Create the namespace, or set the labels that it lacks."""
-
-    name: str
-    labels: dict[str, str]
-
-
-class WriteSecret(msgspec.Struct, frozen=True):
-    """Write one Secret; its contents stay out of every text form."""
-
-    body: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return f"WriteSecret({ObjectName.of(self.body)})"
-
-
-class ForgetRevision(msgspec.Struct, frozen=True):
-    """Remove the record of a revision that a killed Helm never finished; its objects stay and are adopted."""
-
-    release: str
-    namespace: str
-    secret: str
-
-
-class RunHelm(msgspec.Struct, frozen=True):
-    """Install or upgrade one release."""
-
-    release: DesiredRelease
-    namespace: str
-    installed: bool
-    why: str
-
-    def __repr__(self) -> str:
-        return f"RunHelm({self.release.name}: {self.why})"
-
-
-class Reapply(msgspec.Struct, frozen=True):
-    """Apply one object of an agreeing release again, by Helm's own field manager."""
-
-    release: DeployedRelease
-    namespace: str
-    drift: Drift
-    force: bool
-
-    def __repr__(self) -> str:
-        return f"Reapply({self.drift.object}: {', '.join(self.drift.paths)})"
-
-
-Step = WriteNamespace | WriteSecret | ForgetRevision | RunHelm | Reapply
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do, in order.
-
-    Attributes:
-        kind: what it amounts to.
-        steps: empty for `nothing` and `refuse`.
-        reason: a sentence for people.
-        left_alone: drift that other field managers hold and that isn't ours to take back.
-    """
-
-    kind: Kind
-    steps: tuple[Step, ...] = ()
-    reason: str = ""
-    left_alone: tuple[Drift, ...] = ()
 
 
 def make_plan(installation: Installation, desired: Desired, *, adopt: bool = False) -> Plan:
@@ -174,8 +49,8 @@ def make_plan(installation: Installation, desired: Desired, *, adopt: bool = Fal
         )
     steps: list[Step] = []
     labels = {**desired.labels, **MANAGED_BY}
-    if any((installation.namespace_labels or {}).get(key) != value for key, value in labels.items()):
-        steps.append(WriteNamespace(desired.namespace, labels))
+    if _lacks(installation.namespace_labels, labels) or _lacks(installation.namespace_annotations, desired.annotations):
+        steps.append(WriteNamespace(desired.namespace, labels, desired.annotations))
     steps.extend(WriteSecret(secret) for secret in desired.secrets)
     left_alone: list[Drift] = []
     for release in desired.releases:
@@ -184,8 +59,12 @@ def make_plan(installation: Installation, desired: Desired, *, adopt: bool = Fal
         left_alone.extend(alone)
     kind = _kind(steps, installation, desired)
     fine = "all that may be repaired is as it should be" if left_alone else "everything is as it should be"
-    reason = "; ".join(_words(steps)) or fine
+    reason = "; ".join(words(steps)) or fine
     return Plan(kind=kind, steps=tuple(steps), reason=reason, left_alone=tuple(left_alone))
+
+
+def _lacks(there: Mapping[str, str] | None, wished: Mapping[str, str]) -> bool:
+    return any((there or {}).get(key) != value for key, value in wished.items())
 
 
 def _release_steps(
@@ -260,18 +139,23 @@ def _kind(steps: list[Step], installation: Installation, desired: Desired) -> Ki
     return Kind.UPGRADE if any(isinstance(step, RunHelm) for step in steps) else Kind.REPAIR
 
 
-def _words(steps: list[Step]) -> list[str]:
-    words = []
+def words(steps: Sequence[Step]) -> list[str]:
+    """What each step is for."""
+    found = []
     for step in steps:
         match step:
             case WriteNamespace(name):
-                words.append(f"namespace {name} lacks labels")
+                found.append(f"namespace {name} lacks labels")
+            case RemoveRelease(release):
+                found.append(f"release {release} isn't wished")
+            case RemoveNamespace(name):
+                found.append(f"namespace {name} isn't needed")
             case WriteSecret(body):
-                words.append(f"{ObjectName.of(body)} is missing or due")
+                found.append(f"{ObjectName.of(body)} is missing or due")
             case ForgetRevision():
                 pass
             case RunHelm(release, why=why):
-                words.append(f"release {release.name}: {why}")
+                found.append(f"release {release.name}: {why}")
             case Reapply(drift=drift):
-                words.append(f"{drift.object} drifted at {', '.join(drift.paths[:5])}")
-    return words
+                found.append(f"{drift.object} drifted at {', '.join(drift.paths[:5])}")
+    return found

@@ -1,0 +1,224 @@
+"""Extensions of a mesh: installed, kept, removed or left alone as their option says; things of others stay."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from shared.config import Settings
+from shared.mesh import apply, lease
+from shared.mesh.contents import foreign_objects
+from shared.mesh.drift import ObjectName
+from shared.mesh.engine import Mesh
+from shared.mesh.ownership import MANAGED_BY
+from shared.mesh.plan import Kind, Plan, RemoveNamespace, RemoveRelease, RunHelm, WriteNamespace
+from shared.mesh.profile import ExtensionProfile, NamespaceProfile, load_profile
+from shared.model import MeshSettings
+from tests.unit.doors import CHARTS, MemoryHelm, MemoryStore, autopilot, clock
+from tests.unit.memory_kube import MemoryKube
+
+VIZ = ExtensionProfile(
+    name="linkerd-viz",
+    chart="linkerd-viz",
+    version="2026.6.3",
+    option="viz",
+    namespace=NamespaceProfile("linkerd-viz", {"linkerd.io/extension": "viz"}, {"linkerd.io/inject": "enabled"}),
+    deployments=("metrics-api", "web"),
+)
+PROFILE = msgspec.structs.replace(load_profile("linkerd"), extensions=(VIZ,))
+NAMESPACE = "/api/v1/namespaces/linkerd-viz"
+ON, OFF, UNSAID = MeshSettings(viz=True), MeshSettings(viz=False), MeshSettings()
+
+
+class World:
+    """One cluster that has the mesh, and charts that hold viz."""
+
+    def __init__(self, charts: Path) -> None:
+        shutil.copytree(CHARTS, charts, dirs_exist_ok=True)
+        (charts / "linkerd-viz").mkdir(exist_ok=True)
+        (charts / "linkerd-viz" / "Chart.yaml").write_text("name: linkerd-viz\nversion: 2026.6.3\n")
+        self.charts = charts
+        self.kube = MemoryKube()
+        self.helm = MemoryHelm(self.kube)
+        self.store = MemoryStore()
+        self.run(UNSAID)
+
+    def mesh(self, wish: MeshSettings, extension: ExtensionProfile = VIZ) -> Mesh:
+        profile = msgspec.structs.replace(PROFILE, extensions=(extension,))
+        settings = Settings(charts=str(self.charts))
+        return Mesh(profile, autopilot(), self.kube, self.helm, settings, self.store, clock, wish)
+
+    def plan(self, wish: MeshSettings) -> Plan:
+        return self.mesh(wish).plan()
+
+    def run(self, wish: MeshSettings) -> Plan:
+        """Plan and carry out; only what the last run did is remembered."""
+        self.helm.runs.clear()
+        self.helm.removed.clear()
+        mesh = self.mesh(wish)
+        plan = mesh.plan()
+        taken = lease.take(self.kube, "test", 600, clock)
+        assert isinstance(taken, lease.Lease)
+        with taken:
+            apply.carry_out(plan, self.kube, self.helm, mesh.desired.ours, taken)
+        self.kube.writes.clear()
+        return plan
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def labels(world: World) -> dict[str, str]:
+    found: dict[str, str] = world.kube.objects[NAMESPACE]["metadata"]["labels"]
+    return found
+
+
+def test_an_extension_is_installed_where_its_option_is_on(world: World) -> None:
+    plan = world.run(ON)
+    assert plan.kind is Kind.INSTALL
+    assert world.helm.runs == [("linkerd-viz", False)]
+    assert plan.reason == "namespace linkerd-viz lacks labels; release linkerd-viz: not installed"
+    assert labels(world) == {"linkerd.io/extension": "viz", **MANAGED_BY}
+    assert world.kube.objects[NAMESPACE]["metadata"]["annotations"] == {"linkerd.io/inject": "enabled"}
+    mesh = world.mesh(ON)
+    assert mesh.plan().kind is Kind.NOTHING
+    assert [release.name for release in mesh.releases] == ["linkerd-crds", "linkerd-control-plane", "linkerd-viz"]
+
+
+def test_the_mesh_comes_first(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.kube.objects.clear()
+    plan = world.run(ON)
+    assert plan.kind is Kind.INSTALL
+    assert [run for run, _ in world.helm.runs] == ["linkerd-crds", "linkerd-control-plane", "linkerd-viz"]
+
+
+def test_nothing_said_installs_nothing_and_needs_no_chart(world: World) -> None:
+    shutil.rmtree(world.charts / "linkerd-viz")
+    assert world.plan(UNSAID) == Plan(kind=Kind.NOTHING, reason="everything is as it should be")
+
+
+def test_an_extension_without_an_option_belongs_to_the_mesh(world: World) -> None:
+    plan = world.mesh(UNSAID, msgspec.structs.replace(VIZ, option="")).plan()
+    assert [type(step) for step in plan.steps] == [WriteNamespace, RunHelm]
+
+
+def test_nothing_said_keeps_what_is_there_at_the_charts_version(world: World) -> None:
+    world.run(ON)
+    assert world.plan(UNSAID).kind is Kind.NOTHING
+    (world.charts / "linkerd-viz" / "Chart.yaml").write_text("name: linkerd-viz\nversion: 2026.7.1\n")
+    plan = world.run(UNSAID)
+    assert plan.reason == "release linkerd-viz: chart linkerd-viz 2026.6.3 is installed, 2026.7.1 is wished"
+    assert world.helm.runs == [("linkerd-viz", False)]
+
+
+def test_a_lost_annotation_is_written_again(world: World) -> None:
+    world.run(ON)
+    del world.kube.objects[NAMESPACE]["metadata"]["annotations"]
+    plan = world.plan(UNSAID)
+    assert plan.kind is Kind.REPAIR
+    assert [type(step) for step in plan.steps] == [WriteNamespace]
+
+
+def test_off_removes_what_was_installed_and_then_nothing_more(world: World) -> None:
+    world.run(ON)
+    plan = world.run(OFF)
+    assert plan.kind is Kind.REMOVE
+    assert plan.steps == (RemoveRelease("linkerd-viz", "linkerd-viz"), RemoveNamespace("linkerd-viz", "linkerd-viz"))
+    assert plan.reason == "release linkerd-viz isn't wished; namespace linkerd-viz isn't needed"
+    assert world.helm.removed == [("linkerd-viz", "linkerd-viz")]
+    assert not [path for path in world.kube.objects if path.startswith(NAMESPACE)]
+    assert world.plan(OFF).kind is Kind.NOTHING
+    assert world.plan(UNSAID).kind is Kind.NOTHING
+
+
+def test_a_removal_that_was_cut_off_is_ended_by_the_next(world: World) -> None:
+    world.run(ON)
+    world.helm.uninstall("linkerd-viz", namespace="linkerd-viz")
+    plan = world.run(OFF)
+    assert plan.steps == (RemoveNamespace("linkerd-viz", "linkerd-viz"),)
+    assert NAMESPACE not in world.kube.objects
+
+
+def test_things_of_others_keep_the_namespace(world: World) -> None:
+    world.run(ON)
+    world.kube.put(f"{NAMESPACE}/configmaps/mine", {"apiVersion": "v1", "kind": "ConfigMap"})
+    words = ("the namespace linkerd-viz is kept, for it holds 1 objects of others: ConfigMap linkerd-viz/mine",)
+    plan = world.run(OFF)
+    assert (plan.kind, plan.steps) == (Kind.REMOVE, (RemoveRelease("linkerd-viz", "linkerd-viz"),))
+    assert plan.notes == words
+    again = world.plan(OFF)
+    assert (again.kind, again.notes) == (Kind.NOTHING, words)
+
+
+def test_what_came_between_plan_and_act_keeps_the_namespace_too(world: World) -> None:
+    world.run(ON)
+    mesh = world.mesh(OFF)
+    plan = mesh.plan()
+    world.kube.put(f"{NAMESPACE}/services/late", {"apiVersion": "v1", "kind": "Service"})
+    taken = lease.take(world.kube, "test", 600, clock)
+    assert isinstance(taken, lease.Lease)
+    with taken:
+        apply.carry_out(plan, world.kube, world.helm, (), taken)
+    assert NAMESPACE in world.kube.objects
+
+
+def by_others(world: World) -> None:
+    world.kube.put(NAMESPACE, {"metadata": {"labels": {"linkerd.io/extension": "viz"}}})
+    deployment = {"kind": "Deployment", "metadata": {"managedFields": [{"manager": "kubectl-client-side-apply"}]}}
+    world.kube.put(VIZ.marker, deployment)
+
+
+@pytest.mark.parametrize("wish", [ON, OFF])
+def test_an_extension_of_others_is_left_alone_and_said(world: World, wish: MeshSettings) -> None:
+    by_others(world)
+    plan = world.plan(wish)
+    assert (plan.kind, plan.steps) == (Kind.NOTHING, ())
+    assert plan.notes == ("linkerd-viz is left alone: byomesh didn't install it (of kubectl-client-side-apply)",)
+    assert world.plan(UNSAID).notes == ()
+
+
+def test_an_extension_of_others_is_taken_over_where_that_is_allowed(world: World) -> None:
+    by_others(world)
+    plan = world.plan(msgspec.structs.replace(ON, adopt=True))
+    assert [type(step) for step in plan.steps] == [WriteNamespace, RunHelm]
+
+
+def test_a_namespace_of_others_without_the_extension_is_no_removal(world: World) -> None:
+    world.kube.put(NAMESPACE, {"metadata": {"labels": {}}})
+    assert world.plan(OFF).kind is Kind.NOTHING
+
+
+ACCOUNTED: dict[str, dict[str, Any]] = {
+    "configmaps/kube-root-ca.crt": {},
+    "serviceaccounts/default": {},
+    "pods/web-1": {"metadata": {"ownerReferences": [{"kind": "ReplicaSet"}]}},
+    "secrets/tap-k8s-tls": {"metadata": {"labels": dict(MANAGED_BY)}},
+    "services/web": {"metadata": {"annotations": {"meta.helm.sh/release-name": "linkerd-viz"}}},
+    "secrets/sh.helm.release.v1.linkerd-viz.v1": {
+        "type": "helm.sh/release.v1",
+        "metadata": {"labels": {"name": "linkerd-viz"}},
+    },
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "serviceaccounts/kube-root-ca.crt": {},
+    "pods/debug": {},
+    "services/other": {"metadata": {"annotations": {"meta.helm.sh/release-name": "other"}}},
+    "secrets/sh.helm.release.v1.other.v1": {"type": "helm.sh/release.v1", "metadata": {"labels": {"name": "other"}}},
+}
+
+
+def test_what_is_of_others_in_a_namespace() -> None:
+    kube = MemoryKube({f"{NAMESPACE}/{path}": obj for path, obj in {**ACCOUNTED, **OTHERS}.items()})
+    assert set(foreign_objects(kube, "linkerd-viz", "linkerd-viz")) == {
+        ObjectName("ServiceAccount", "linkerd-viz", "kube-root-ca.crt"),
+        ObjectName("Pod", "linkerd-viz", "debug"),
+        ObjectName("Service", "linkerd-viz", "other"),
+        ObjectName("Secret", "linkerd-viz", "sh.helm.release.v1.other.v1"),
+    }
