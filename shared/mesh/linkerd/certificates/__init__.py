@@ -11,12 +11,6 @@ before, so an automation that is dead for 30 days lets nothing expire and no war
 
 from shared.mesh.linkerd.certificates.credentials import AnchorPayload, Issuer, ServingCertificate, TrustAnchor, Webhook
 from shared.mesh.linkerd.certificates.issuing import (
-    ANCHOR_LIFETIME,
-    ISSUER_LIFETIME,
-    ISSUER_THRESHOLD,
-    PREDECESSOR_THRESHOLD,
-    SERVING_LIFETIME,
-    SERVING_THRESHOLD,
     current_issuer,
     current_serving_certificate,
     issued_by,
@@ -34,6 +28,14 @@ from shared.mesh.linkerd.certificates.pem import (
     expiry,
     needs_renewal,
     valid_at,
+)
+from shared.mesh.linkerd.lifetimes import (
+    ANCHOR_LIFETIME,
+    ISSUER_LIFETIME,
+    ISSUER_THRESHOLD,
+    PREDECESSOR_THRESHOLD,
+    SERVING_LIFETIME,
+    SERVING_THRESHOLD,
 )
 
 __all__ = [

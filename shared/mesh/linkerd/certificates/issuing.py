@@ -20,18 +20,17 @@ from shared.mesh.linkerd.certificates.pem import (
     needs_renewal,
     private_key_of,
 )
+from shared.mesh.linkerd.lifetimes import (
+    ANCHOR_LIFETIME,
+    ISSUER_LIFETIME,
+    ISSUER_THRESHOLD,
+    PREDECESSOR_THRESHOLD,
+    SERVING_LIFETIME,
+    SERVING_THRESHOLD,
+)
 
 TRUST_DOMAIN = "cluster.local"
 """The chart's default identityTrustDomain."""
-ANCHOR_LIFETIME = dt.timedelta(days=3_650)
-ISSUER_LIFETIME = dt.timedelta(days=365)
-SERVING_LIFETIME = dt.timedelta(days=3_650)
-ISSUER_THRESHOLD = dt.timedelta(days=120)
-"""An issuer with less time left is replaced: 60 days of Linkerd's warning, 30 of a dead automation, 30 to spare."""
-SERVING_THRESHOLD = dt.timedelta(days=365)
-"""A serving certificate with less time left is replaced."""
-PREDECESSOR_THRESHOLD = dt.timedelta(days=180)
-"""A replaced one with less time left leaves the caBundle, for Linkerd's check fails on one that expires in it."""
 _BACKDATE = dt.timedelta(minutes=5)
 """How far before now a certificate begins, for clusters whose clocks are behind."""
 
