@@ -13,9 +13,9 @@ from typing import Any
 from bench.cloud import SERVICES_CIDR
 from bench.figures import BenchError
 from shared.mesh.charts import chart_in_folder
-from shared.mesh.engine import merged
 from shared.mesh.linkerd import certificates, networks
 from shared.mesh.profile import Profile
+from shared.mesh.values import merged
 
 _SECONDS = 120
 

@@ -96,22 +96,32 @@ def kept_archive(chart: str, version: str, fetch: Callable[[Path], Path]) -> Pat
 def read_chart(path: Path) -> Chart:
     """Read name and version of the chart at `path`, a folder or an archive; raises Permanent if it is none."""
     try:
-        text = _chart_yaml(path)
+        text = _file(path, "Chart.yaml")
         data: Any = yaml.safe_load(text)
         return Chart(path, str(data["name"]), str(data["version"]), str(data.get("appVersion", "")), digest(path))
     except (OSError, EOFError, zlib.error, tarfile.TarError, yaml.YAMLError, LookupError, TypeError) as error:
         raise Permanent("NoChart", f"{path} is no Helm chart: {error}") from error
 
 
-def _chart_yaml(path: Path) -> bytes:
+def chart_values(path: Path) -> dict[str, Any]:
+    """The values.yaml of the chart at `path`, a folder or an archive; raises Permanent if it can't be read."""
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        found: Any = yaml.load(_file(path, "values.yaml"), Loader=loader)  # noqa: S506 - it is a safe loader
+    except (OSError, EOFError, zlib.error, tarfile.TarError, yaml.YAMLError) as error:
+        raise Permanent("NoChart", f"the values of the chart {path} can't be read: {error}") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _file(path: Path, name: str) -> bytes:
     if path.is_dir():
-        return (path / "Chart.yaml").read_bytes()
+        return (path / name).read_bytes()
     with tarfile.open(path) as archive:
         for member in archive:
-            if member.isfile() and member.name.count("/") == 1 and member.name.endswith("/Chart.yaml"):
+            if member.isfile() and member.name.count("/") == 1 and member.name.endswith(f"/{name}"):
                 content = archive.extractfile(member)
                 return content.read() if content is not None else b""
-    raise FileNotFoundError("it holds no Chart.yaml")
+    raise FileNotFoundError(f"it holds no {name}")
 
 
 def digest(path: Path) -> str:

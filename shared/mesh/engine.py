@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from shared import gke, secret_manager
 from shared.config import Settings
 from shared.helm import Helm
 from shared.kube import Kube
-from shared.mesh.charts import Chart, bundled_chart, chart_in_folder, kept_archive, read_chart
+from shared.mesh.charts import Chart, bundled_chart, chart_in_folder, chart_values, kept_archive, read_chart
 from shared.mesh.contents import foreign_objects
 from shared.mesh.hooks import Prepared, TrustStore, install_hooks
 from shared.mesh.installation import read_installation, read_namespace, with_drift
 from shared.mesh.ownership import is_ours
 from shared.mesh.plan import Desired, DesiredRelease, Kind, Plan, joined, make_plan, removal, untouched, wished
 from shared.mesh.profile import ExtensionProfile, Profile, ReleaseProfile
-from shared.model import UNDECIDED, MeshSettings
+from shared.mesh.values import refuse, release_values
+from shared.model import UNDECIDED, Images, MeshSettings
 
 
 class FleetStore:
@@ -84,7 +82,9 @@ class Mesh:
         Raises:
             Temporary: an API or the chart repository can't answer now.
             Permanent: the charts or the certificates can't be used.
+            Refused: the policy's settings can't be carried out.
         """
+        refuse(self._profile, self._wish, str(self._cluster.ref))
         charts = [self._chart(release, version) for release in self._profile.releases]
         prepared = install_hooks(self._profile).prepare(
             self._kube, self._profile, self._cluster, self._store, self._clock(), self._wish
@@ -95,7 +95,7 @@ class Mesh:
             labels=self._profile.namespace.labels,
             secrets=prepared.secrets,
             releases=tuple(
-                _desired_release(release, chart, prepared)
+                self._desired_release(release, chart, prepared)
                 for release, chart in zip(self._profile.releases, charts, strict=True)
             ),
             ours=prepared.ours + self._platforms(),
@@ -124,7 +124,9 @@ class Mesh:
             return removal(extension.name, namespace, there, foreign)
         if not wished(option, there):
             return Plan(kind=Kind.NOTHING)
-        release = _desired_release(extension, self._chart(extension, version), Prepared(secrets=(), values={}, ours=()))
+        release = self._desired_release(
+            extension, self._chart(extension, version), Prepared(secrets=(), values={}, ours=())
+        )
         desired = Desired(
             namespace=namespace,
             labels=extension.namespace.labels,
@@ -136,6 +138,16 @@ class Mesh:
         self.extensions += (desired,)
         there = with_drift(self._kube, there, namespace, desired.releases, self._profile.platform_owned)
         return make_plan(there, desired, adopt=self._wish.adopt)
+
+    def _desired_release(self, release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
+        values = release_values(
+            release,
+            self._wish,
+            prepared.values.get(release.name, {}),
+            chart_values(chart.path) if self._wish.images != Images() else {},
+            chart.app_version,
+        )
+        return DesiredRelease(name=release.name, chart=chart, values=values)
 
     def _platforms(self) -> tuple[tuple[str, str, str], ...]:
         return tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned)
@@ -158,19 +170,3 @@ class Mesh:
             return self._helm.pull(release.chart, wished, self._profile.repository, digest, folder)
 
         return read_chart(kept_archive(release.chart, wished, fetch))
-
-
-def _desired_release(release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
-    values = merged(release.values, prepared.values.get(release.name, {}))
-    return DesiredRelease(name=release.name, chart=chart, values=values)
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`, maps merged key by key as Helm merges values."""
-    result = dict(base)
-    for key, value in over.items():
-        known = result.get(key)
-        result[key] = merged(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
-    # Helm stores values as JSON: the same types on both sides, so that a comparison is one of contents.
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(result))
-    return plain

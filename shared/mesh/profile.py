@@ -24,6 +24,38 @@ from shared.model import OPTIONS
 SCHEMA = 1
 
 
+class ImagePlace(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a chart's values name one image; each path is dotted, and a value that the chart doesn't have is left out.
+
+    Attributes:
+        image: the image's last name, as the policy's `images.digests` has it.
+        name: path of its name with the registry (`R/proxy`), or of the bare name where `registry` is given.
+        version: path of its tag; where the chart leaves it empty it is the chart's appVersion.
+        registry: path of its registry; "" where `name` holds that too.
+        used_by: who runs it, where it is no object of the chart: what an injector adds to pods later.
+    """
+
+    image: str
+    name: str
+    version: str
+    registry: str = ""
+    used_by: str = ""
+
+
+class RefusedValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that no policy may set.
+
+    Attributes:
+        path: dotted path, `*` for any one key; all below it is meant too.
+        because: why, and what to use instead: a sentence for people.
+        harmless: values that change nothing, so that naming them is no fault.
+    """
+
+    path: str
+    because: str
+    harmless: tuple[Any, ...] = ()
+
+
 class ReleaseProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One Helm release of a mesh.
 
@@ -33,6 +65,9 @@ class ReleaseProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         version: the chart's pinned version.
         digest: sha256 (hex) of the chart's archive; "" where it isn't pinned yet.
         values: Helm values that are the same on every cluster.
+        ha: Helm values laid over `values` where the policy asks for high availability.
+        images: where the chart's values name its images.
+        refused: values that no policy may set.
     """
 
     name: str
@@ -40,6 +75,9 @@ class ReleaseProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
     digest: str = ""
     values: dict[str, Any] = {}
+    ha: dict[str, Any] = {}
+    images: tuple[ImagePlace, ...] = ()
+    refused: tuple[RefusedValue, ...] = ()
 
 
 class NamespaceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-IptablesMode = Literal["nft", "legacy", "plain"]
+IptablesMode = Literal["nft", "legacy"]
 """Which iptables the mesh's init container calls (charts/linkerd-control-plane/values.yaml, proxyInit.iptablesMode)."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -13,8 +14,9 @@ import msgspec
 import pytest
 
 from shared.errors import Permanent, Temporary
-from shared.mesh.charts import Chart, chart_in_folder, digest, kept_archive, read_chart
+from shared.mesh.charts import Chart, chart_in_folder, chart_values, digest, kept_archive, read_chart
 from shared.mesh.profile import load_profile
+from tests.unit.doors import CHARTS
 
 PROFILE = load_profile("linkerd")
 CRDS = PROFILE.releases[0]
@@ -161,3 +163,22 @@ def test_another_version_is_another_archive(kept: Path) -> None:
 
 def test_a_chart_is_data() -> None:
     assert msgspec.structs.asdict(Chart(Path("p"), "n", "v", "a", "d"))["digest"] == "d"
+
+
+def test_a_charts_values_are_read_from_a_folder_and_from_an_archive(tmp_path: Path) -> None:
+    packed = Path(shutil.make_archive(str(tmp_path / "x-1"), "gztar", CHARTS, "linkerd-control-plane"))
+    for path in (CHARTS / "linkerd-control-plane", packed):
+        assert chart_values(path)["controllerImage"] == "cr.l5d.io/linkerd/controller"
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", {}), ("a: 1\n", {"a": 1}), ("- 1\n", {})])
+def test_values_that_are_no_map_are_none(tmp_path: Path, text: str, expected: dict[str, object]) -> None:
+    (tmp_path / "values.yaml").write_text(text)
+    assert chart_values(tmp_path) == expected
+
+
+def test_values_that_cannot_be_read_are_an_error(tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_text("a: [")
+    for path in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(Permanent, match="NoChart"):
+            chart_values(path)

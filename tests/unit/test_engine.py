@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import Settings
-from shared.mesh.engine import Mesh, merged
+from shared.mesh.engine import Mesh
 from shared.mesh.plan import Kind
 from shared.mesh.profile import Profile, load_profile
+from shared.mesh.values import merged
 from tests.unit.doors import CHARTS, MemoryHelm, MemoryStore, autopilot, clock
 from tests.unit.memory_kube import MemoryKube
 

@@ -8,7 +8,7 @@ from typing import Any
 from shared import gke
 from shared.kube import Kube
 from shared.mesh.hooks import Prepared, Ranges, TrustStore
-from shared.mesh.linkerd import certificates, networks, repairs, secrets, values
+from shared.mesh.linkerd import certificates, networks, priority_class, repairs, secrets, values
 from shared.mesh.profile import Profile
 from shared.model import MeshSettings
 
@@ -31,6 +31,7 @@ def prepare(
     Raises:
         Temporary: an API can't answer now.
         Permanent: the trust in Secret Manager can't be read or has expired.
+        Refused: the policy names a PriorityClass that can't be made.
     """
     namespace = profile.namespace.name
     trust = fleet_trust(store, now)
@@ -41,7 +42,8 @@ def prepare(
     }
     wished = secrets.wished(kept, trust, namespace, now)
     config = kube.get(f"/api/v1/namespaces/{namespace}/configmaps/{_CONFIG}")
-    computed = values.computed_values(
+    priority_class.refuse(wish.priority_class, str(cluster.ref))
+    computed = values.settings_values(wish) | values.computed_values(
         cluster=str(cluster.ref),
         cluster_networks=_networks(cluster, _live_networks(config), wish),
         trust_anchors=trust.trust_anchors,

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.mesh.linkerd.certificates import ServingCertificate, Webhook
+from shared.model import MeshSettings
 
 ISSUER_SCHEME = "kubernetes.io/tls"
 """Linkerd's word for an issuer that others put into the Secret linkerd-identity-issuer."""
@@ -37,6 +38,14 @@ def computed_values(
         **{
             webhook.values_key: {"externalSecret": True, "caBundle": webhooks[webhook].ca_bundle} for webhook in Webhook
         },
+    }
+
+
+def settings_values(wish: MeshSettings) -> dict[str, Any]:
+    """The values that the policy's own keys stand for; what they leave open is the chart's."""
+    return {
+        **({"proxyInit": {"iptablesMode": wish.iptables_mode}} if wish.iptables_mode else {}),
+        **({"priorityClassName": wish.priority_class} if wish.priority_class else {}),
     }
 
 
