@@ -210,9 +210,11 @@ def test_a_pod_cidr_that_is_none() -> None:
 
 def test_every_check_has_its_own_name_and_a_hint() -> None:
     rows = [check for category in checks.TABLE for check in category.checks]
-    assert len({row.id for row in rows}) == len(rows) == 55
-    assert all(row.hint.startswith("https://linkerd.io/2/checks/#") and row.anchor for row in rows)
-    assert {*checks.POST_INSTALL, *checks.DATA_PLANE} == {category.name for category in checks.TABLE}
+    assert len({row.id for row in rows}) == len(rows) == 62
+    *theirs, _ours = checks.TABLE
+    assert all(row.hint.startswith("https://linkerd.io/2/checks/#") for one in theirs for row in one.checks)
+    assert all(row.anchor for row in rows)
+    assert {*checks.POST_INSTALL, *checks.DATA_PLANE, *checks.BEYOND} == {category.name for category in checks.TABLE}
 
 
 def test_gateway_api_made_by_linkerd_may_be_old() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.mesh.fold import Folding
+from shared.mesh.fold import Current, Folding
 from shared.mesh.linkerd import networks
 from shared.mesh.observe import from_objects
 from shared.mesh.snapshot import (
@@ -20,6 +20,8 @@ from shared.mesh.snapshot import (
     Node,
     ReplicaSet,
     Uncovered,
+    Workload,
+    Workloads,
 )
 from tests.unit.cluster_objects import NETWORKS, State, objects, pod_of
 
@@ -135,7 +137,7 @@ def test_proxies_by_version_and_what_stands_out() -> None:
         _meshed("d", phase="Succeeded", reason="Completed", env=stale, containerStatuses=[], initContainerStatuses=[]),
         pod_of("identity", State()),
         _pod("plain", "10.0.0.1"),
-        networks_text=NETWORKS,
+        current=Current(networks=NETWORKS, version="edge-26.8.3"),
     )
     found = folding.proxies
     assert found.total == 5
@@ -143,29 +145,33 @@ def test_proxies_by_version_and_what_stands_out() -> None:
         ("edge-26.8.3", 3),
         ("edge-26.6.3", 1),
     ]
-    assert found.stale.first == (MeshedPod("shop", "b", "10.0.0.0/8", "ReplicaSet/linkerd-identity-5dc89bd97c"),)
-    assert found.stale.count == 1
+    assert folding.outdated.first == (
+        Workload("ReplicaSet", "shop", "linkerd-identity-5dc89bd97c", ("version", "clusterNetworks")),
+    )
     assert [pod.name for pod in found.mislabelled.first] == ["c"]
     assert found.mislabelled.first[0].why == "config.alpha.linkerd.io/x\n\t\tconfig.linkerd.io/x"
     assert found.failing.count == 0
     assert [pod.name for pod in folding.mesh_pods] == ["linkerd-identity-5dc89bd97c-x2x2x"]
 
 
-def test_proxies_without_a_known_value_are_not_stale() -> None:
-    assert _folded(_meshed("a")).proxies.stale.count == 0
+def test_proxies_without_a_known_value_are_not_outdated() -> None:
+    assert _folded(_meshed("a")).outdated == Workloads()
 
 
 def test_proxies_of_another_control_plane_count_only_for_trust() -> None:
     theirs = {"linkerd.io/control-plane-ns": "elsewhere"}
     anchors = {"LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS": "old"}
-    found = _folded(_meshed("a", labels=theirs, env=anchors), trust_roots="new", networks_text="x").proxies
-    assert (found.total, found.stale.count, found.distrusting.count) == (0, 0, 1)
+    folding = _folded(_meshed("a", labels=theirs, env=anchors), current=Current(networks="x", trust_roots="new"))
+    assert (folding.proxies.total, folding.outdated.pods, folding.proxies.distrusting.count) == (0, 0, 1)
 
 
 def test_trust_bundles_are_compared_without_the_space_around_them() -> None:
     old, new = ({"LINKERD2_PROXY_IDENTITY_TRUST_ANCHORS": text} for text in ("old", "\nnew\n\n"))
     found = _folded(
-        _meshed("a", env=old), _meshed("b", env=new), _meshed("own", "linkerd", env=old), trust_roots="new\n"
+        _meshed("a", env=old),
+        _meshed("b", env=new),
+        _meshed("own", "linkerd", env=old),
+        current=Current(trust_roots="new\n"),
     ).proxies
     assert [pod.name for pod in found.distrusting.first] == ["a"]
 

@@ -8,12 +8,15 @@ import msgspec
 
 from shared.mesh.fold import names, wire
 from shared.mesh.fold.cidrs import Networks
-from shared.mesh.fold.proxies import Proxies, Tally, decode_pod
-from shared.mesh.snapshot import SHOWN, AddressFold, Pod, ProxyFold, ServiceFold, Uncovered
+from shared.mesh.fold.injection import Injection
+from shared.mesh.fold.owners import WorkloadTally, owner_of
+from shared.mesh.fold.proxies import Current, Proxies, Tally, decode_pod
+from shared.mesh.snapshot import SHOWN, AddressFold, Pod, ProxyFold, ServiceFold, Uncovered, Workloads
 
 _PODS = msgspec.json.Decoder(wire.Page[wire.Pod])
 _SERVICES = msgspec.json.Decoder(wire.Page[wire.Service])
 _NO_CLUSTER_IP = ("", "None")
+_LIVE = ("Pending", "Running")
 
 
 @dataclasses.dataclass(slots=True)
@@ -41,8 +44,8 @@ class Folding:
 
     Args:
         networks: parsed clusterNetworks; None where they can't be read, and then no address is judged uncovered.
-        networks_text: clusterNetworks as written, against which the proxies' own copies are held; None where unknown.
-        trust_roots: the current trust bundle as PEM; None where unknown.
+        current: what the proxies should have been started with.
+        injection: which pods are to have a proxy; None where unknown, and then none is missing one.
         namespace: the mesh's own namespace.
     """
 
@@ -50,14 +53,16 @@ class Folding:
         self,
         networks: Networks | None,
         *,
-        networks_text: str | None = None,
-        trust_roots: str | None = None,
+        current: Current = Current(),  # noqa: B008 - frozen
+        injection: Injection | None = None,
         namespace: str = "linkerd",
     ) -> None:
         self._namespace = namespace
+        self._injection = injection
         self._pods = _Addresses(networks)
         self._services = _Addresses(networks)
-        self._proxies = Proxies(namespace, networks_text, trust_roots)
+        self._proxies = Proxies(namespace, current)
+        self._unmeshed = WorkloadTally()
         self._mislabelled, self._misannotated = Tally(), Tally()
         self._mesh_pods: list[Pod] = []
 
@@ -75,12 +80,21 @@ class Folding:
                 addresses.judge(metadata.namespace, metadata.name, pod.status.pod_ip)
             meshed = names.CONTROL_PLANE_NS in metadata.labels
             if not meshed and metadata.namespace != self._namespace:
+                self._judge_unmeshed(pod)
                 continue
             decoded = decode_pod(pod)
             if meshed:
-                self._proxies.add(decoded)
+                self._proxies.add(pod, decoded)
             if metadata.namespace == self._namespace:
                 self._mesh_pods.append(decoded.pod)
+
+    def _judge_unmeshed(self, pod: wire.Pod) -> None:
+        metadata = pod.metadata
+        live = pod.status.phase in _LIVE and not metadata.deletion_timestamp and not pod.spec.host_network
+        if self._injection is None or not live:
+            return
+        if where := self._injection.wanted(metadata.namespace, metadata.labels, metadata.annotations):
+            self._unmeshed.add(owner_of(metadata), [where])
 
     def add_services(self, page: bytes) -> None:
         """Fold one page of a ServiceList, all namespaces; raises msgspec.DecodeError if it is none."""
@@ -112,6 +126,21 @@ class Folding:
     def proxies(self) -> ProxyFold:
         """All meshed pods so far."""
         return self._proxies.fold()
+
+    @property
+    def outdated(self) -> Workloads:
+        """Workloads whose running proxies aren't what a new one would be."""
+        return self._proxies.outdated
+
+    @property
+    def unrequested(self) -> Workloads:
+        """Meshed workloads that leave requests of processor or memory to others."""
+        return self._proxies.unrequested
+
+    @property
+    def unmeshed(self) -> Workloads:
+        """Workloads that are to have proxies and run without; the reason is where the wish is written."""
+        return self._unmeshed.fold()
 
     @property
     def mesh_pods(self) -> tuple[Pod, ...]:

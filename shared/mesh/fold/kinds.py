@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from shared.mesh.fold.wire import Container
+from shared.mesh.snapshot import LabelSelector
 
 
 class Kind(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -166,6 +167,8 @@ class Webhook(Kind, frozen=True):
     """webhooks[] of a webhook configuration."""
 
     client_config: ClientConfig = ClientConfig()
+    namespace_selector: LabelSelector = LabelSelector()
+    object_selector: LabelSelector = LabelSelector()
 
 
 class Webhooks(Kind, frozen=True):

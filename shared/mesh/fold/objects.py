@@ -89,6 +89,8 @@ def webhooks(found: kinds.Webhooks) -> snapshot.Webhooks:
         found.metadata.name,
         tuple(webhook.client_config.ca_bundle.decode(errors="replace") for webhook in found.webhooks),
         found.metadata.labels,
+        tuple(webhook.namespace_selector for webhook in found.webhooks),
+        tuple(webhook.object_selector for webhook in found.webhooks),
     )
 
 

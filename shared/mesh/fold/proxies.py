@@ -1,4 +1,4 @@
-"""Meshed pods, one at a time: which proxies run, which of them are outdated, and what stands out."""
+"""Meshed pods, one at a time: which proxies run, which workloads' are outdated, and what stands out."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import Protocol
 import msgspec
 
 from shared.mesh.fold import names, proxy, wire
+from shared.mesh.fold.owners import WorkloadTally, owner_of
+from shared.mesh.fold.requests import without_requests
 from shared.mesh.fold.status import pod_status
 from shared.mesh.snapshot import (
     SHOWN,
     Condition,
     Container,
     MeshedPod,
+    Outdated,
     Pod,
     ProxyFold,
     ProxyVersion,
     Standouts,
+    Workloads,
 )
 
 _CONTAINERS = msgspec.json.Decoder(tuple[wire.Container, ...])
 _STATUSES = msgspec.json.Decoder(tuple[wire.ContainerStatus, ...])
 _CONDITIONS = msgspec.json.Decoder(tuple[Condition, ...])
-_OWNERS = msgspec.json.Decoder(tuple[wire.OwnerReference, ...])
+_FINISHED = ("Succeeded", "Failed")
 
 
 class _Metadata(Protocol):
@@ -42,11 +46,11 @@ class Tally:
         self._count = 0
         self._first: list[MeshedPod] = []
 
-    def add(self, namespace: str, name: str, why: str, owner: str = "") -> None:
+    def add(self, namespace: str, name: str, why: str) -> None:
         """Count one."""
         self._count += 1
         if len(self._first) < SHOWN:
-            self._first.append(MeshedPod(namespace, name, why, owner))
+            self._first.append(MeshedPod(namespace, name, why))
 
     def add_names(self, metadata: _Metadata, found: Iterable[str]) -> None:
         """Count an object once if any label or annotation was found, which become its `why`, sorted."""
@@ -65,13 +69,13 @@ class DecodedPod(msgspec.Struct, frozen=True, kw_only=True):
         pod: the snapshot's part.
         networks: the proxy's copy of clusterNetworks; None without a proxy that has one.
         anchors: the proxy's trust bundle; None without a proxy that has one.
-        owner: `Kind/name` of its controller, or "".
+        unrequested: its containers that leave requests of processor or memory to others.
     """
 
     pod: Pod
     networks: str | None
     anchors: str | None
-    owner: str
+    unrequested: list[str]
 
 
 def decode_pod(pod: wire.Pod) -> DecodedPod:
@@ -82,7 +86,6 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
     containers = _STATUSES.decode(pod.status.container_statuses or b"[]")
     container = next((spec for spec in specs if spec.name == names.PROXY), None)
     env = {variable.name: variable.value for variable in container.env} if container is not None else {}
-    owners = _OWNERS.decode(pod.metadata.owner_references or b"[]")
     return DecodedPod(
         pod=Pod(
             namespace=pod.metadata.namespace,
@@ -97,7 +100,7 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
         ),
         networks=env.get(names.PROFILE_NETWORKS),
         anchors=env.get(names.TRUST_ANCHORS),
-        owner=next((f"{owner.kind}/{owner.name}" for owner in owners if owner.controller), ""),
+        unrequested=without_requests(pod.metadata.annotations, specs),
     )
 
 
@@ -108,42 +111,87 @@ def _version(container: wire.Container | None) -> str:
     return container.image.rpartition(":")[2]
 
 
+class Current(msgspec.Struct, frozen=True, kw_only=True):
+    """What a proxy that starts now is given.
+
+    Attributes:
+        networks: clusterNetworks as written; None where unknown, and then no copy is outdated.
+        trust_roots: the trust bundle; None where unknown, and then no copy is outdated.
+        version: tag of the proxy's image; "" where unknown, and then no proxy is outdated.
+    """
+
+    networks: str | None = None
+    trust_roots: str | None = None
+    version: str = ""
+
+
 class Proxies:
     """Folds meshed pods.
 
     Args:
         namespace: the mesh's own namespace.
-        networks: clusterNetworks as written; None where unknown, and then no copy is stale.
-        trust_roots: the current trust bundle; None where unknown, and then no copy is wrong.
+        current: what their proxies should have been started with.
     """
 
-    def __init__(self, namespace: str, networks: str | None, trust_roots: str | None) -> None:
+    def __init__(self, namespace: str, current: Current) -> None:
         self._namespace = namespace
-        self._networks = networks
-        self._trust_roots = None if trust_roots is None else trust_roots.strip()
+        self._version = current.version
+        self._networks = None if current.networks is None else _members(current.networks)
+        self._trust_roots = None if current.trust_roots is None else current.trust_roots.strip()
         self._total = 0
-        self._failing, self._stale, self._distrusting, self._mislabelled = Tally(), Tally(), Tally(), Tally()
+        self._failing, self._distrusting, self._mislabelled = Tally(), Tally(), Tally()
         self._versions: dict[str, Tally] = {}
+        self._outdated, self._unrequested = WorkloadTally(), WorkloadTally()
 
-    def add(self, decoded: DecodedPod) -> None:
+    def add(self, wired: wire.Pod, decoded: DecodedPod) -> None:
         """Fold one meshed pod; pods of another control plane count only where all control planes do."""
         pod = decoded.pod
         outside = pod.namespace != self._namespace
-        if outside and self._trust_roots is not None and decoded.anchors is not None:  # noqa: SIM102
-            if decoded.anchors.strip() != self._trust_roots:
-                self._distrusting.add(pod.namespace, pod.name, "", decoded.owner)
+        distrusting = outside and self._distrusts(decoded)
+        if distrusting:
+            self._distrusting.add(pod.namespace, pod.name, "")
         if pod.labels[names.CONTROL_PLANE_NS] != self._namespace:
             return
         self._total += 1
         if fault := proxy.fault(pod):
-            self._failing.add(pod.namespace, pod.name, fault, decoded.owner)
+            self._failing.add(pod.namespace, pod.name, fault)
         if pod.status == "Running" and pod.proxy_version:
             tally = self._versions.setdefault(pod.proxy_version, Tally())
-            tally.add(pod.namespace, pod.name, pod.proxy_version, decoded.owner)
+            tally.add(pod.namespace, pod.name, pod.proxy_version)
         self._mislabelled.add_names(pod, filter(names.misplaced_label, pod.labels))
-        if outside and pod.status not in proxy.OVER and decoded.networks is not None:  # noqa: SIM102
-            if self._networks is not None and decoded.networks != self._networks:
-                self._stale.add(pod.namespace, pod.name, decoded.networks, decoded.owner)
+        if pod.phase in _FINISHED or wired.metadata.deletion_timestamp:
+            return
+        reasons = self._outdated_in(wired, decoded, distrusting=distrusting) if outside else []
+        if reasons or decoded.unrequested:
+            owner = owner_of(wired.metadata)
+            self._outdated.add(owner, reasons)
+            self._unrequested.add(owner, decoded.unrequested)
+
+    def _distrusts(self, decoded: DecodedPod) -> bool:
+        known = self._trust_roots is not None and decoded.anchors is not None
+        return known and (decoded.anchors or "").strip() != self._trust_roots
+
+    def _outdated_in(self, wired: wire.Pod, decoded: DecodedPod, *, distrusting: bool) -> list[str]:
+        version = wired.metadata.annotations.get(names.PROXY_VERSION, self._version)
+        reasons: list[str] = []
+        if version and decoded.pod.proxy_version not in ("", version):
+            reasons.append(Outdated.VERSION)
+        if self._networks is not None and decoded.networks is not None:  # noqa: SIM102 - the second is the judgement
+            if _members(decoded.networks) != self._networks:
+                reasons.append(Outdated.NETWORKS)
+        if distrusting:
+            reasons.append(Outdated.TRUST_ANCHORS)
+        return reasons
+
+    @property
+    def outdated(self) -> Workloads:
+        """Meshed workloads outside the control plane whose running proxies aren't current."""
+        return self._outdated.fold()
+
+    @property
+    def unrequested(self) -> Workloads:
+        """Meshed workloads, the control plane's too, that leave requests of processor or memory to others."""
+        return self._unrequested.fold()
 
     def fold(self) -> ProxyFold:
         """What was folded."""
@@ -151,7 +199,11 @@ class Proxies:
             total=self._total,
             failing=self._failing.fold(),
             versions=tuple(ProxyVersion(version, tally.fold()) for version, tally in self._versions.items()),
-            stale=self._stale.fold(),
             distrusting=self._distrusting.fold(),
             mislabelled=self._mislabelled.fold(),
         )
+
+
+def _members(networks: str) -> frozenset[str]:
+    """The networks that a text names, in whatever order."""
+    return frozenset(networks.split(","))

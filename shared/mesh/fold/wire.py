@@ -31,6 +31,8 @@ class PodMeta(Wire, frozen=True):
     name: str
     namespace: str
     labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    deletion_timestamp: str = ""
     owner_references: Raw = NOTHING
 
 
@@ -68,6 +70,19 @@ class EnvVar(Wire, frozen=True):
     value: str = ""
 
 
+class Resources(Wire, frozen=True):
+    """resources of a container; quantities are only asked after."""
+
+    requests: dict[str, Raw] = {}
+
+
+class ContainerPort(Wire, frozen=True):
+    """ports[] of a container."""
+
+    container_port: int
+    name: str = ""
+
+
 class Container(Wire, frozen=True):
     """spec.containers[] or spec.initContainers[]."""
 
@@ -76,6 +91,8 @@ class Container(Wire, frozen=True):
     args: tuple[str, ...] = ()
     env: tuple[EnvVar, ...] = ()
     restart_policy: str = ""
+    resources: Resources = Resources()
+    ports: tuple[ContainerPort, ...] = ()
 
 
 class Waiting(Wire, frozen=True):

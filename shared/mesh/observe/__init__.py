@@ -13,7 +13,7 @@ import msgspec
 
 from shared.decoding import prepare
 from shared.errors import Temporary
-from shared.mesh.fold import Folding, cidrs, kinds, names, objects, settings, wire
+from shared.mesh.fold import Current, Folding, Injection, cidrs, kinds, names, objects, settings, wire
 from shared.mesh.observe.recorded import RecordedCluster
 from shared.mesh.snapshot import Cni, Crd, Credential, MeshConfig, MeshSnapshot, Overrides
 
@@ -89,20 +89,26 @@ def observe(kube: Door, *, namespace: str = "linkerd", cni_namespace: str = "lin
         kinds.ConfigMap,
         lambda found: found.data.get("ca-bundle.crt", ""),
     )
-    folding = reader.fold(config, trust_roots)
     webhooks = "/apis/admissionregistration.k8s.io/v1/{}webhookconfigurations"
+    namespaces = reader.list("/api/v1/namespaces", kinds.Object, objects.named)
+    mutating = reader.list(webhooks.format("mutating"), kinds.Webhooks, objects.webhooks)
+    injector = next((one for one in mutating if one.name == names.INJECTOR), None)
+    folding = reader.fold(config, trust_roots, Injection(namespaces, injector, namespace))
     rbac = "/apis/rbac.authorization.k8s.io/v1/"
     return MeshSnapshot(
         namespace=namespace,
         config=config,
         trust_roots=trust_roots,
         overrides=_overrides(reader),
-        namespaces=reader.list("/api/v1/namespaces", kinds.Object, objects.named),
+        namespaces=namespaces,
         nodes=reader.list("/api/v1/nodes", kinds.Node, objects.node),
         pods=folding.pods,
         services=folding.services,
         service_metadata=folding.service_metadata,
         proxies=folding.proxies,
+        outdated=folding.outdated,
+        unmeshed=folding.unmeshed,
+        unrequested=folding.unrequested,
         mesh_pods=folding.mesh_pods,
         deployments=reader.list("/apis/apps/v1/{}/deployments", kinds.Workload, objects.deployment),
         replica_sets=reader.list("/apis/apps/v1/{}/replicasets", kinds.Workload, objects.replica_set),
@@ -111,7 +117,7 @@ def observe(kube: Door, *, namespace: str = "linkerd", cni_namespace: str = "lin
         cluster_roles=reader.list(f"{rbac}clusterroles", kinds.Object, objects.named, _COMPONENTS),
         cluster_role_bindings=reader.list(f"{rbac}clusterrolebindings", kinds.Object, objects.named, _COMPONENTS),
         crds=_crds(reader),
-        mutating_webhooks=reader.list(webhooks.format("mutating"), kinds.Webhooks, objects.webhooks),
+        mutating_webhooks=mutating,
         validating_webhooks=reader.list(webhooks.format("validating"), kinds.Webhooks, objects.webhooks),
         credentials=_credentials(reader),
         cni=_cni(reader, config, cni_namespace),
@@ -152,14 +158,24 @@ class _Reader:
             facts += map(fold, _checked(path, lambda page=page: decoder.decode(page)).items or ())  # type: ignore[misc]
         return tuple(facts)
 
-    def fold(self, config: MeshConfig | None, trust_roots: str | None) -> Folding:
+    def fold(self, config: MeshConfig | None, trust_roots: str | None, injection: Injection) -> Folding:
         """All pods and Services, folded."""
         text = None if config is None else config.networks
-        folding = Folding(_parsed(text), networks_text=text, trust_roots=trust_roots, namespace=self._namespace)
+        current = Current(networks=text, trust_roots=trust_roots, version=_proxy_version(config))
+        folding = Folding(_parsed(text), current=current, injection=injection, namespace=self._namespace)
         for path, add in (("/api/v1/pods", folding.add_pods), ("/api/v1/services", folding.add_services)):
             for page in self._kube.list_raw(path):
                 _checked(path, lambda add=add, page=page: add(page))  # type: ignore[misc]
         return folding
+
+
+def _proxy_version(config: MeshConfig | None) -> str:
+    """The version that the injector gives a new proxy (charts/partials/templates/_proxy.tpl); "" where unknown."""
+    values = (config.values if config is not None else None) or {}
+    proxy = values.get("proxy")
+    image = proxy.get("image") if isinstance(proxy, dict) else None
+    own = image.get("version") if isinstance(image, dict) else None
+    return str(own or values.get("linkerdVersion") or "")
 
 
 def _parsed(text: str | None) -> cidrs.Networks | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from shared.mesh.snapshot.admission import Admission, Admitted
 from shared.mesh.snapshot.folds import (
     SHOWN,
     AddressFold,
@@ -18,7 +19,18 @@ from shared.mesh.snapshot.folds import (
     Standouts,
     Uncovered,
 )
-from shared.mesh.snapshot.installation import Cni, Crd, Credential, MeshConfig, Overrides, PublicKey, Webhooks
+from shared.mesh.snapshot.installation import (
+    Cni,
+    Crd,
+    Credential,
+    LabelSelector,
+    MeshConfig,
+    Overrides,
+    PublicKey,
+    Requirement,
+    Webhooks,
+)
+from shared.mesh.snapshot.owners import WORKLOADS, Outdated, Workload, Workloads
 from shared.mesh.snapshot.workloads import (
     Condition,
     Container,
@@ -33,7 +45,10 @@ from shared.mesh.snapshot.workloads import (
 
 __all__ = [
     "SHOWN",
+    "WORKLOADS",
     "AddressFold",
+    "Admission",
+    "Admitted",
     "Cni",
     "Condition",
     "Container",
@@ -42,21 +57,26 @@ __all__ = [
     "CronJob",
     "Deployment",
     "HeldNetworks",
+    "LabelSelector",
     "MeshConfig",
     "MeshSnapshot",
     "MeshedPod",
     "Named",
     "Node",
+    "Outdated",
     "Overrides",
     "Pod",
     "ProxyFold",
     "ProxyVersion",
     "PublicKey",
     "ReplicaSet",
+    "Requirement",
     "ServiceFold",
     "Standouts",
     "Uncovered",
     "Webhooks",
+    "Workload",
+    "Workloads",
 ]
 
 
@@ -74,6 +94,13 @@ class MeshSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         services: all Services of the cluster, folded.
         service_metadata: all Services' labels and annotations, folded.
         proxies: all meshed pods of the cluster, folded.
+        outdated: meshed workloads outside the control plane whose running proxies have another version, other
+            clusterNetworks or other trust anchors than a new proxy would have; reasons are `Outdated`.
+        unmeshed: workloads that are to have proxies and run without; reasons say where that is written, `namespace` or
+            `pod`.
+        unrequested: meshed workloads, the control plane's too, whose author left requests to others; reasons are
+            containers, as `NAME: cpu, memory`.
+        admission: the end of a dry run of a pod that should get a proxy; None where none was made.
         mesh_pods: all pods in the mesh's own namespace.
         deployments, replica_sets, cron_jobs, service_accounts: what the mesh's own namespace has of each.
         cluster_roles, cluster_role_bindings: those labelled as a Linkerd control plane's.
@@ -93,6 +120,10 @@ class MeshSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     services: AddressFold = AddressFold()
     service_metadata: ServiceFold = ServiceFold()
     proxies: ProxyFold = ProxyFold()
+    outdated: Workloads = Workloads()
+    unmeshed: Workloads = Workloads()
+    unrequested: Workloads = Workloads()
+    admission: Admission | None = None
     mesh_pods: tuple[Pod, ...] = ()
     deployments: tuple[Deployment, ...] = ()
     replica_sets: tuple[ReplicaSet, ...] = ()

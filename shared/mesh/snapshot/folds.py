@@ -43,14 +43,12 @@ class MeshedPod(msgspec.Struct, frozen=True):
 
     Attributes:
         namespace, name: the pod's.
-        why: what stands out: its status, its version, its networks, its labels, by where it is listed.
-        owner: `Kind/name` of the controller that made it, "" for a bare pod.
+        why: what stands out: its status, its version, its labels, by where it is listed.
     """
 
     namespace: str
     name: str
     why: str
-    owner: str = ""
 
 
 class Standouts(msgspec.Struct, frozen=True):
@@ -74,7 +72,6 @@ class ProxyFold(msgspec.Struct, frozen=True, kw_only=True):
         total: how many there are, the control plane's own too.
         failing: those neither finished nor running with a ready proxy; `why` is the sentence of the CLI.
         versions: running proxies by version, in order of first sight.
-        stale: those outside the control plane whose proxy was started with other clusterNetworks; `why` is their value.
         distrusting: those outside the control plane whose trust bundle is not the current one.
         mislabelled: those with labels that should be annotations; `why` lists the labels, tab-indented lines.
     """
@@ -82,7 +79,6 @@ class ProxyFold(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     failing: Standouts = Standouts()
     versions: tuple[ProxyVersion, ...] = ()
-    stale: Standouts = Standouts()
     distrusting: Standouts = Standouts()
     mislabelled: Standouts = Standouts()
 

@@ -22,6 +22,21 @@ class Crd(msgspec.Struct, frozen=True):
     annotations: dict[str, str] = {}
 
 
+class Requirement(msgspec.Struct, frozen=True):
+    """matchExpressions[] of a label selector; operator is In, NotIn, Exists or DoesNotExist."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+
+class LabelSelector(msgspec.Struct, frozen=True, rename="camel"):
+    """A label selector; an empty one selects everything."""
+
+    match_labels: dict[str, str] = {}
+    match_expressions: tuple[Requirement, ...] = ()
+
+
 class Webhooks(msgspec.Struct, frozen=True):
     """A mutating or validating webhook configuration.
 
@@ -29,11 +44,14 @@ class Webhooks(msgspec.Struct, frozen=True):
         name: its name.
         ca_bundles: clientConfig.caBundle of each webhook as PEM, "" where it has none.
         labels: as in its metadata.
+        namespace_selectors, object_selectors: of each webhook.
     """
 
     name: str
     ca_bundles: tuple[str, ...]
     labels: dict[str, str] = {}
+    namespace_selectors: tuple[LabelSelector, ...] = ()
+    object_selectors: tuple[LabelSelector, ...] = ()
 
 
 class PublicKey(msgspec.Struct, frozen=True):

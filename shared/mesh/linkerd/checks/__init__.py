@@ -3,16 +3,18 @@
 Facts: linkerd2 pkg/healthcheck/healthcheck.go (allCategories) and cli/cmd/check.go, at b24cd4059.
 """
 
-from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Skip, Verdict
+from shared.mesh.linkerd.checks.check import Category, Check, Doubt, Evidence, Fault, Severity, Skip, Verdict
 from shared.mesh.linkerd.checks.render import exit_code, render
-from shared.mesh.linkerd.checks.run import DATA_PLANE, POST_INSTALL, TABLE, run
+from shared.mesh.linkerd.checks.run import BEYOND, DATA_PLANE, POST_INSTALL, TABLE, run
 
 __all__ = [
+    "BEYOND",
     "DATA_PLANE",
     "POST_INSTALL",
     "TABLE",
     "Category",
     "Check",
+    "Doubt",
     "Evidence",
     "Fault",
     "Severity",

@@ -34,7 +34,13 @@ class Skip(NamedTuple):
     reason: str
 
 
-Verdict = Fault | Skip | None
+class Doubt(NamedTuple):
+    """It can't be told whether something is wrong, and why; a warning, however bad a fault would be."""
+
+    words: str
+
+
+Verdict = Fault | Skip | Doubt | None
 """None: nothing is wrong."""
 
 
@@ -64,6 +70,7 @@ class Check:
         anchor: where the mesh's documentation explains it; several checks may share one.
         judge: tells what is wrong.
         severity: what that means.
+        hints: where the documentation of `anchor` is.
     """
 
     id: str
@@ -71,11 +78,12 @@ class Check:
     anchor: str
     judge: Callable[[Evidence], Verdict]
     severity: Severity = Severity.PLAIN
+    hints: str = _HINTS
 
     @property
     def hint(self) -> str:
         """The address of the documentation about it."""
-        return _HINTS + self.anchor
+        return self.hints + self.anchor
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

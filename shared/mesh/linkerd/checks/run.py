@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Collection
 
 from shared.mesh.linkerd.checks import (
+    beyond,
     cni,
     config,
     control_plane,
@@ -17,7 +18,7 @@ from shared.mesh.linkerd.checks import (
     version,
     webhooks,
 )
-from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Severity, Skip
+from shared.mesh.linkerd.checks.check import Category, Check, Doubt, Evidence, Severity, Skip
 from shared.mesh.snapshot import MeshSnapshot
 from shared.model import CategoryReport, CheckOutcome, CheckReport, CheckResult
 
@@ -35,8 +36,9 @@ TABLE: tuple[Category, ...] = (
     data_plane.CATEGORY,
     control_plane.HA,
     extensions.CATEGORY,
+    beyond.CATEGORY,
 )
-"""Every category, in the CLI's order; kubernetes-api and kubernetes-version test the client and are left out."""
+"""Every category, in the CLI's order, then ours; kubernetes-api and kubernetes-version test the client: left out."""
 
 _BOTH = (
     "gateway-api-crd",
@@ -53,6 +55,8 @@ POST_INSTALL = (*_BOTH, "control-plane-version", "linkerd-extension-checks")
 """What `linkerd check` runs."""
 DATA_PLANE = (*_BOTH, "linkerd-identity-data-plane", "linkerd-data-plane")
 """What `linkerd check --proxy` runs."""
+BEYOND = (beyond.NAME,)
+"""What the CLI doesn't ask."""
 
 
 def run(
@@ -90,5 +94,6 @@ def _judged(check: Check, evidence: Evidence) -> CheckResult:
         return CheckResult(check.description, CheckOutcome.PASS)
     if isinstance(verdict, Skip):
         return CheckResult(check.description, CheckOutcome.SKIP, verdict.reason)
-    outcome = CheckOutcome.WARN if check.severity is Severity.WARNING else CheckOutcome.FAIL
+    warns = check.severity is Severity.WARNING or isinstance(verdict, Doubt)
+    outcome = CheckOutcome.WARN if warns else CheckOutcome.FAIL
     return CheckResult(check.description, outcome, verdict.words, check.hint)
