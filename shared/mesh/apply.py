@@ -104,7 +104,7 @@ def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str,
         held = find_conflicts(kube, rendered, release.name, step.namespace)
         foreign = [drift for drift in held if not may_take_back(drift, ours)]
         if foreign:
-            raise _held_by_others(foreign, release.name)
+            raise held_by_others(foreign, release.name)
         force = bool(held)
     # Helm may take nearly as long as the Lease lasts.
     lease.renew()
@@ -118,7 +118,8 @@ def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str,
         )
 
 
-def _held_by_others(foreign: Iterable[Drift], release: str) -> Refused:
+def held_by_others(foreign: Iterable[Drift], release: str) -> Refused:
+    """The refusal of a release that must change fields which other field managers hold."""
     words = "; ".join(
         f"{drift.object} at {path}, held by {manager}" for drift in foreign for manager, path in drift.owners
     )

@@ -116,6 +116,16 @@ def decode_release(secret: Mapping[str, Any]) -> DeployedRelease:
     )
 
 
+def last_deployed(secrets: Iterable[Mapping[str, Any]]) -> DeployedRelease | None:
+    """The newest revision that Helm holds for deployed, among the Secrets of one release; None where there is none."""
+    found = [
+        (int(labels["version"]), secret)
+        for secret in secrets
+        if (labels := secret["metadata"].get("labels", {})).get("status") == "deployed"
+    ]
+    return decode_release(max(found, key=lambda one: one[0])[1]) if found else None
+
+
 def newest(secrets: Iterable[Mapping[str, Any]]) -> dict[str, DeployedRelease]:
     """The newest revision of each release among Secrets of type `helm.sh/release.v1`, by release name.
 

@@ -17,7 +17,7 @@ from shared.config import Settings
 from shared.errors import ByomeshError
 from shared.helm import Helm, HelmResult
 from shared.mesh.drift import owned_by_helm
-from shared.mesh.releases import newest
+from shared.mesh.releases import decode_release, newest
 from shared.model import ClusterRef
 from tests.unit.memory_kube import Json, MemoryKube
 
@@ -128,6 +128,7 @@ class MemoryHelm(Helm):
     Attributes:
         runs: (release, whether it was forced) of each run, in order.
         removed: (release, namespace) of each release that was uninstalled, in order.
+        rollbacks: (release, revision, whether it was forced) of each rollback, in order.
         failure: raised by the next run, after its record was written as pending.
     """
 
@@ -135,6 +136,7 @@ class MemoryHelm(Helm):
         self._kube = kube
         self.runs: list[tuple[str, bool]] = []
         self.removed: list[tuple[str, str]] = []
+        self.rollbacks: list[tuple[str, int, bool]] = []
         self.failure: Exception | None = None
 
     def template(
@@ -208,3 +210,17 @@ class MemoryHelm(Helm):
             recorded = (metadata.get("labels") or {}).get("name") if obj.get("type") == "helm.sh/release.v1" else None
             if release in (applied, recorded):
                 self._kube.delete(path)
+
+    def rollback(self, release: str, revision: int, *, namespace: str, force_conflicts: bool = False) -> None:
+        self.rollbacks.append((release, revision, force_conflicts))
+        secrets = f"/api/v1/namespaces/{namespace}/secrets"
+        records = [one for one in self._kube.list_items(secrets) if one["metadata"]["labels"].get("name") == release]
+        old = decode_release(next(one for one in records if one["metadata"]["labels"]["version"] == str(revision)))
+        chart = {"name": old.chart, "version": old.version, "appVersion": old.app_version}
+        text = yaml.safe_dump_all(old.manifest)
+        again = newest(records)[release].revision + 1
+        for obj in old.manifest:
+            wished = owned_by_helm(obj, release, namespace, namespaced=obj["kind"] == "ConfigMap")
+            self._kube.apply(self._kube.path_of(wished), wished, field_manager="helm", force=force_conflicts)
+        record = release_secret(release, again, "deployed", chart=chart, values=old.values, manifest=text)
+        self._kube.put(f"{secrets}/{record['metadata']['name']}", record)

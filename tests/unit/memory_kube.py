@@ -157,7 +157,9 @@ class MemoryKube(Kube):
         items = [
             obj
             for name, obj in self.objects.items()
-            if _is_in(path, name.rpartition("/")[0]) and (not key or obj.get(key) == value)
+            if _is_in(path, name.rpartition("/")[0])
+            and (not key or obj.get(key) == value)
+            and _is_selected(obj, query.get("labelSelector", ""))
         ]
         return 200, {"metadata": {}, "items": items}
 
@@ -179,6 +181,16 @@ def _is_in(path: str, collection: str) -> bool:
     """Whether a list of `path` has what is in `collection`: the same, or one namespace's part of it."""
     root, inside, rest = collection.partition("/namespaces/")
     return path == collection or bool(inside and path == f"{root}/{rest.partition('/')[2]}")
+
+
+def _is_selected(obj: Json, selector: str) -> bool:
+    """Whether an object bears the labels of a selector: `a=b`, or `a` alone, with commas between."""
+    labels = obj.get("metadata", {}).get("labels") or {}
+    for one in filter(None, selector.split(",")):
+        key, equals, value = one.partition("=")
+        if key not in labels or (equals and labels[key] != value):
+            return False
+    return True
 
 
 def _same(there: Json | None, obj: Json) -> bool:
