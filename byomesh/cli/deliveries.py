@@ -118,6 +118,28 @@ def deny_net_admin(
     out.print(f"allow-net-admin is denied in {denied}")
 
 
+def block_port(
+    cluster: Annotated[str, typer.Argument(help="The cluster: its name, or its full resource name.")],
+    port: Annotated[
+        int,
+        typer.Argument(min=1, max=65535, help="Of the pods: 8443 and 9443 are Linkerd's webhooks, 8089 is viz's tap."),
+    ],
+    off: Annotated[bool, typer.Option("--off", help="Let it through again.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Keep a cluster's control plane from a port of its pods, as the firewall of a private GKE cluster does.
+
+    A webhook behind it is then not reached: with failurePolicy Ignore new pods come up without a proxy, with Fail they
+    are refused.
+    """
+    answer = _call("POST", "/blocked-ports", {"port": port, "block": not off}, query={"cluster": cluster})
+    if output is Format.JSON:
+        print_json(answer)
+        return
+    blocked = ", ".join(map(str, answer["blocked_ports"])) or "no port of its pods"
+    out.print(f"{answer['cluster'].rpartition('/')[2]}: blocked for the control plane: {blocked}")
+
+
 def restart(function: Annotated[str, typer.Argument(help="enable_net_admin, install_mesh or verify_mesh.")]) -> None:
     """Start a function's process anew, as the platform does after a crash."""
     answer = _call("POST", "/restart", {"function": function}, seconds=90)

@@ -27,6 +27,7 @@ app.command()(deliveries.events)
 app.command()(deliveries.publish)
 app.command()(deliveries.troubles)
 app.command("deny-net-admin")(deliveries.deny_net_admin)
+app.command("block-port")(deliveries.block_port)
 app.command()(deliveries.restart)
 
 Name = Annotated[str, typer.Argument(help="The cluster: its name, or its full resource name.", metavar="NAME")]
@@ -104,6 +105,13 @@ def status(output: Output = Format.TABLE) -> None:
             escape(mesh.get("message", "nothing yet")),
         )
     out.print(clusters)
+    called = table("CLUSTER", "WEBHOOKS THAT ANSWERED", "BLOCKED PORTS")
+    for one in answer["clusters"]:
+        if one["webhook_calls"] or one["blocked_ports"]:
+            calls = ", ".join(f"{name} {times} times" for name, times in one["webhook_calls"].items())
+            called.add_row(one["name"].rpartition("/")[2], calls or "none", ", ".join(map(str, one["blocked_ports"])))
+    if called.row_count:
+        out.print(called)
     running = table("FUNCTION", "PROCESS", "ADDRESS")
     for one in answer["functions"]:
         running.add_row(one["name"], str(one["pid"]) if one["running"] else "ended", one["url"])

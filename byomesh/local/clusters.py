@@ -11,6 +11,7 @@ from byomesh.local.authority import Authority
 from byomesh.local.build import Binaries
 from byomesh.local.gke.state import LocalCluster, Running
 from byomesh.local.home import Home
+from byomesh.local.inhabitants import Inhabitants
 from byomesh.local.kubernetes import ClusterSettings, ControlPlane, Webhook
 from shared.model import ClusterRef
 
@@ -27,12 +28,14 @@ class Clusters:
 
     Attributes:
         planes: the control planes that are up.
+        inhabitants: who answers in their networks.
     """
 
     def __init__(
         self, *, home: Home, binaries: Binaries, authority: Authority, guard: warden.Warden, pod_seconds: float
     ) -> None:
         self.planes: dict[ClusterRef, ControlPlane] = {}
+        self.inhabitants: dict[ClusterRef, Inhabitants] = {}
         self._home = home
         self._binaries = binaries
         self._authority = authority
@@ -59,6 +62,8 @@ class Clusters:
         address = self.webhooks.removeprefix("https://")
         plane.network.answer(address, int(address.rpartition(":")[2]))
         await plane.start()
+        inhabitants = self.inhabitants[cluster.ref] = Inhabitants(plane)
+        await inhabitants.start()
         objects = gateway_api.definitions()
         if cluster.autopilot:
             self._guard.guard(folder_name(cluster.ref), allow_net_admin=cluster.net_admin)
@@ -70,6 +75,9 @@ class Clusters:
     async def delete(self, cluster: LocalCluster) -> None:
         """Stop everything of a cluster."""
         self._guard.forget(folder_name(cluster.ref))
+        inhabitants = self.inhabitants.pop(cluster.ref, None)
+        if inhabitants is not None:
+            await inhabitants.stop()
         plane = self.planes.pop(cluster.ref, None)
         if plane is not None:
             await plane.stop()
@@ -86,6 +94,8 @@ class Clusters:
 
     async def close(self) -> None:
         """Stop every control plane."""
+        await asyncio.gather(*(inhabitants.stop() for inhabitants in self.inhabitants.values()))
+        self.inhabitants.clear()
         await asyncio.gather(*(plane.stop() for plane in self.planes.values()))
         self.planes.clear()
 

@@ -66,6 +66,7 @@ class Control:
             ("POST", "/publish", self._publish),
             ("POST", "/troubles", self._troubles),
             ("POST", "/org-policies", self._org_policies),
+            ("POST", "/blocked-ports", self._blocked_ports),
             ("POST", "/restart", self._restart),
             ("POST", "/down", self._down),
         ]
@@ -107,8 +108,17 @@ class Control:
         cloud = self._cloud
         clusters = []
         for described in cloud.gke.describe():
-            newest = cloud.statuses.newest(ClusterRef.parse(described["name"]))
-            clusters.append({**described, "mesh": to_builtins(newest) if newest else None})
+            ref = ClusterRef.parse(described["name"])
+            newest = cloud.statuses.newest(ref)
+            inhabitants = cloud.clusters.inhabitants.get(ref)
+            clusters.append(
+                {
+                    **described,
+                    "mesh": to_builtins(newest) if newest else None,
+                    "webhook_calls": dict(sorted(inhabitants.calls.items())) if inhabitants else {},
+                    "blocked_ports": sorted(inhabitants.blocked) if inhabitants else [],
+                }
+            )
         return {
             "project": cloud.options.project,
             "pace": cloud.options.pace.divisor,
@@ -217,6 +227,19 @@ class Control:
         else:
             denied.pop(body["project"], None)
         return {"denied": sorted(denied)}
+
+    async def _blocked_ports(self, request: web.Request) -> dict[str, Any]:
+        """Block a port of a cluster's pods for its control plane, or no longer; returns which are blocked."""
+        ref, body = self._find(request), await request.json()
+        inhabitants = self._cloud.clusters.inhabitants.get(ref)
+        if inhabitants is None:
+            raise LookupError(f"{ref} has no control plane (any more, or yet)")
+        port = int(body["port"])
+        if body["block"]:
+            inhabitants.blocked.add(port)
+        else:
+            inhabitants.blocked.discard(port)
+        return {"cluster": str(ref), "blocked_ports": sorted(inhabitants.blocked)}
 
     async def _restart(self, request: web.Request) -> dict[str, Any]:
         name, known = (await request.json())["function"], self._cloud.functions

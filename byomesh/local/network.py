@@ -12,14 +12,16 @@ import asyncio
 import collections
 import contextlib
 import ipaddress
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
-__all__ = ["ClusterNetwork", "Predicate"]
+__all__ = ["ClusterNetwork", "Locate", "Predicate"]
 
 Predicate = Callable[[str], bool]
 """Whether a `host:port` (an IPv6 host in brackets) is meant."""
+Locate = Callable[[str], Awaitable[int | str | None]]
+"""Finds who is at a `host:port`: a port of 127.0.0.1 that answers; or why nobody does; or None: not known here."""
 
 _HEADER_SECONDS = 10.0
 _DIAL_SECONDS = 5.0
@@ -33,10 +35,12 @@ class ClusterNetwork:
         socket: the Unix socket that it listens on.
         asked: how often each `host:port` was asked for.
         refused: how often each was refused, as nothing is there.
+        locate: asked for what none of the answers is for; None where there is nobody to ask.
     """
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
+        self.locate: Locate | None = None
         self.asked: collections.Counter[str] = collections.Counter()
         self.refused: collections.Counter[str] = collections.Counter()
         self._answers: list[tuple[Predicate, int]] = []
@@ -105,17 +109,19 @@ class ClusterNetwork:
             return
         target = request[1]
         self.asked[target] += 1
-        port = self._port_for(target)
-        if port is None:
+        found: int | str | None = self._port_for(target)
+        if found is None and self.locate is not None:
+            found = await self.locate(target)
+        if not isinstance(found, int):
             self.refused[target] += 1
-            await _reply(writer, "503 Service Unavailable", f"nothing answers at {target} in this cluster")
+            await _reply(writer, "503 Service Unavailable", found or f"nothing answers at {target} in this cluster")
             return
         try:
             async with asyncio.timeout(_DIAL_SECONDS):
-                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", found)
         except OSError as error:
             self.refused[target] += 1
-            await _reply(writer, "503 Service Unavailable", f"127.0.0.1:{port}, which answers for {target}: {error}")
+            await _reply(writer, "503 Service Unavailable", f"127.0.0.1:{found}, which answers for {target}: {error}")
             return
         async with _closing(far_writer):
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shared import kube
 from tests.e2e.cloud import LOCATION, PROJECT, Cloud
 
 FULL = f"projects/{PROJECT}/locations/{LOCATION}/clusters/looked-at"
@@ -94,6 +95,29 @@ def test_a_name_of_no_cluster_or_of_two_is_told(looked_at: Cloud, command: str) 
     assert "looked-at" in missing
     twice = looked_at.local(command, "looked-at", code=1).err
     assert twice == f"error: looked-at names 2 clusters; write one in full: {FULL}, {NAMESAKE}\n"
+
+
+def test_a_blocked_port_keeps_new_pods_out_of_the_mesh(looked_at: Cloud, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    looked_at.local("kubeconfig", FULL, "--file", str(kubeconfig))
+    api = kube.from_kubeconfig(kubeconfig)
+
+    def proxied() -> bool:
+        """Whether a pod would get a proxy, by a server-side dry run."""
+        annotated = {"name": "probe", "annotations": {"linkerd.io/inject": "enabled"}}
+        pod = {"metadata": annotated, "spec": {"containers": [{"name": "main", "image": "example/main:1"}]}}
+        made = api.create("/api/v1/namespaces/default/pods", pod, field_manager="test", dry_run=True)
+        return any(one["name"] == "linkerd-proxy" for one in made["spec"].get("initContainers", ()))
+
+    looked_at.until(proxied, "the injector to answer")
+    assert looked_at.local("block-port", FULL, "8443").out == "looked-at: blocked for the control plane: 8443\n"
+    assert not proxied()
+    one = next(one for one in looked_at.json("status")["clusters"] if one["name"] == FULL)
+    assert (one["blocked_ports"], one["webhook_calls"]["linkerd/linkerd-proxy-injector"] > 0) == ([8443], True)
+    assert "linkerd/linkerd-proxy-injector" in looked_at.local("status").out
+    assert looked_at.json("block-port", FULL, "8443", "--off")["blocked_ports"] == []
+    assert proxied()
+    api.close()
 
 
 def test_a_second_cluster_of_the_name_is_rejected_by_gke(looked_at: Cloud) -> None:

@@ -1,0 +1,190 @@
+"""A real API server calls the webhooks of a mesh that the stand-in charts installed, and the inhabitants answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from byomesh.local.authority import Authority
+from byomesh.local.build import Binaries
+from byomesh.local.inhabitants import Inhabitants
+from byomesh.local.kubernetes import ControlPlane
+from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
+from tests.contract.conftest import Json, KubeApi
+from tests.contract.kubernetes_workloads import deployment_named, namespace_named, pod_named, ready
+from tests.contract.mesh_on_a_cluster import CONFIG, DEPLOYMENTS, INJECTOR, World
+
+NETWORKS = f"{DEFAULT_NETWORKS},34.118.224.0/20"
+INJECTOR_CALLS = "linkerd/linkerd-proxy-injector"
+MERGE = "application/merge-patch+json"
+
+
+class Town:
+    """A cluster with a ready control plane and its inhabitants."""
+
+    def __init__(self, kube: KubeApi, inhabitants: Inhabitants) -> None:
+        self.kube = kube
+        self.inhabitants = inhabitants
+
+    async def edit(self, path: str, body: Json) -> Json:
+        """Merge a patch."""
+        status, answer = await self.kube.call("PATCH", path, body, **{"Content-Type": MERGE})
+        assert status == 200, answer
+        return answer
+
+    async def dry_run(self, namespace: str, **annotations: str) -> tuple[int, Json]:
+        """What a new pod would be."""
+        pod = pod_named("probe")
+        pod["metadata"]["annotations"] = {"linkerd.io/inject": "enabled", **annotations}
+        return await self.kube.call("POST", f"/api/v1/namespaces/{namespace}/pods?dryRun=All", pod)
+
+    async def until_answered(self, namespace: str, status: int, *, meshed: bool, **annotations: str) -> Json:
+        """The first answer to a new pod that is as expected: an API server learns of changes a moment later."""
+        answered, body = 0, Json()
+        for _ in range(200):
+            answered, body = await self.dry_run(namespace, **annotations)
+            if answered == status and (status != 201 or bool(proxy_of(body)) is meshed):
+                return body
+            await asyncio.sleep(0.05)
+        raise AssertionError((answered, body))
+
+
+@pytest.fixture(scope="module")
+async def town(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Town]:
+    factory = tmp_path_factory
+    async with (
+        ControlPlane("inhabited", factory.mktemp("inhabited"), binaries) as plane,
+        Inhabitants(plane) as inhabitants,
+        KubeApi(plane.admin_kubeconfig(), factory.mktemp("inhabited-kube")) as kube,
+    ):
+        await plane.add_node("gke-inhabited-default-pool-0001")
+        world = World.of(plane, binaries, factory.mktemp("inhabited-world"))
+        await asyncio.to_thread(world.bring_about)
+        await asyncio.to_thread(world.until_ready)
+        world.kube.close()
+        async with namespace_named(kube, "shop"):
+            made = Town(kube, inhabitants)
+            await made.until_answered("shop", 201, meshed=True)
+            yield made
+
+
+def proxy_of(pod: Json) -> Json | None:
+    """The container linkerd-proxy of a pod, native or not."""
+    spec = pod["spec"]
+    containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    return next((one for one in containers if one["name"] == "linkerd-proxy"), None)
+
+
+def variable(proxy: Json | None, name: str) -> Any:
+    assert proxy is not None
+    return next(one.get("value") for one in proxy["env"] if one["name"] == name)
+
+
+async def test_an_annotated_pod_comes_back_with_a_proxy(town: Town) -> None:
+    before = town.inhabitants.calls[INJECTOR_CALLS]
+    status, pod = await town.dry_run("shop", **{"config.linkerd.io/proxy-cpu-request": "50m"})
+    assert (status, [one["name"] for one in pod["spec"]["initContainers"]]) == (201, ["linkerd-init", "linkerd-proxy"])
+    proxy = proxy_of(pod)
+    assert proxy is not None
+    assert proxy["restartPolicy"] == "Always"
+    assert proxy["resources"]["requests"]["cpu"] == "50m"
+    for name in ("LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS", "LINKERD2_PROXY_POLICY_CLUSTER_NETWORKS"):
+        assert variable(proxy, name) == NETWORKS
+    assert pod["metadata"]["labels"]["linkerd.io/control-plane-ns"] == "linkerd"
+    assert town.inhabitants.calls[INJECTOR_CALLS] == before + 1
+
+
+async def test_a_pod_without_the_annotation_stays_as_it_is(town: Town) -> None:
+    status, pod = await town.dry_run("shop", **{"linkerd.io/inject": "disabled"})
+    assert (status, proxy_of(pod)) == (201, None)
+    assert "labels" not in pod["metadata"] or "linkerd.io/control-plane-ns" not in pod["metadata"]["labels"]
+
+
+async def test_a_deployments_pods_get_a_proxy_that_becomes_ready(town: Town) -> None:
+    deployment = deployment_named("web", replicas=2)
+    deployment["spec"]["template"]["metadata"]["annotations"] = {"linkerd.io/inject": "enabled"}
+    path = "/apis/apps/v1/namespaces/shop/deployments"
+    await town.kube.create(path, deployment)
+    await town.kube.until(f"{path}/web", lambda found: found["status"]["readyReplicas"] == 2)
+    pods = (await town.kube.get("/api/v1/namespaces/shop/pods?labelSelector=app%3Dweb"))["items"]
+    assert len(pods) == 2
+    for pod in pods:
+        assert ready(pod)
+        assert pod["metadata"]["labels"]["linkerd.io/proxy-deployment"] == "web"
+        (status,) = (one for one in pod["status"]["initContainerStatuses"] if one["name"] == "linkerd-proxy")
+        assert (status["ready"], status["started"], "running" in status["state"]) == (True, True, True)
+    await town.kube.call("DELETE", f"{path}/web")
+
+
+@pytest.fixture
+async def fail(town: Town) -> AsyncIterator[None]:
+    """High availability's failurePolicy."""
+    await set_webhook(town, failurePolicy="Fail")
+    yield
+    await set_webhook(town, failurePolicy="Ignore")
+
+
+async def set_webhook(town: Town, **fields: Any) -> Json:
+    """Change the injector's webhook; returns what it was."""
+    webhook: Json = (await town.kube.get(INJECTOR))["webhooks"][0]
+    await town.edit(INJECTOR, {"webhooks": [{**webhook, **fields}]})
+    return webhook
+
+
+async def test_a_blocked_port_leaves_pods_unmeshed_without_a_word(town: Town) -> None:
+    town.inhabitants.blocked.add(8443)
+    pod = await town.until_answered("shop", 201, meshed=False)
+    town.inhabitants.blocked.clear()
+    assert "linkerd.io/proxy-version" not in pod["metadata"]["annotations"]
+    await town.until_answered("shop", 201, meshed=True)
+
+
+@pytest.mark.usefixtures("fail")
+async def test_a_blocked_port_keeps_pods_out_where_the_webhook_must_answer(town: Town) -> None:
+    town.inhabitants.blocked.add(8443)
+    refused = await town.until_answered("shop", 500, meshed=False)
+    town.inhabitants.blocked.clear()
+    assert refused["message"].startswith(
+        'Internal error occurred: failed calling webhook "linkerd-proxy-injector.linkerd.io": failed to call webhook: '
+        'Post "https://linkerd-proxy-injector.linkerd.svc:443/?timeout=10s": '
+    )
+    await town.until_answered("shop", 201, meshed=True)
+
+
+@pytest.mark.usefixtures("fail")
+async def test_an_injector_that_is_scaled_down_is_not_reached(town: Town) -> None:
+    path = f"{DEPLOYMENTS}/linkerd-proxy-injector"
+    await town.edit(path, {"spec": {"replicas": 0}})
+    refused = await town.until_answered("shop", 500, meshed=False)
+    await town.edit(path, {"spec": {"replicas": 1}})
+    assert "failed calling webhook" in refused["message"]
+    await town.until_answered("shop", 201, meshed=True)
+
+
+@pytest.mark.usefixtures("fail")
+async def test_a_wrong_ca_bundle_fails_in_the_handshake(town: Town) -> None:
+    other = base64.b64encode(Authority.create("another").pem).decode()
+    webhook = await set_webhook(town)
+    client = webhook["clientConfig"]
+    await set_webhook(town, clientConfig={**client, "caBundle": other})
+    refused = await town.until_answered("shop", 500, meshed=False)
+    await set_webhook(town, clientConfig=client)
+    assert "certificate signed by unknown authority" in refused["message"]
+    await town.until_answered("shop", 201, meshed=True)
+
+
+async def test_networks_that_are_none_deny_injection(town: Town) -> None:
+    config = await town.kube.get(CONFIG)
+    broken = config["data"]["values"].replace(NETWORKS, "10.0.0.0/8, 34.118.224.0/20")
+    await town.edit(CONFIG, {"data": {"values": broken}})
+    refused = await town.until_answered("shop", 400, meshed=False)
+    await town.edit(CONFIG, {"data": config["data"]})
+    assert refused["message"] == (
+        'admission webhook "linkerd-proxy-injector.linkerd.io" denied the request: '
+        "cannot parse destination get networks: invalid CIDR address:  34.118.224.0/20"
+    )
+    await town.until_answered("shop", 201, meshed=True)
