@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from pathlib import Path
+
+import msgspec
 
 from shared import gke, secret_manager
 from shared.config import Settings
 from shared.helm import Helm
 from shared.kube import Kube
-from shared.mesh.charts import Chart, bundled_chart, chart_in_folder, chart_values, kept_archive, read_chart
+from shared.mesh.charts import Chart, chart_values
+from shared.mesh.choosing import Charts, Choice, held
 from shared.mesh.contents import foreign_objects
 from shared.mesh.hooks import Prepared, TrustStore, install_hooks
-from shared.mesh.installation import read_installation, read_namespace, with_drift
+from shared.mesh.installation import read_namespace, with_drift
 from shared.mesh.ownership import is_ours
-from shared.mesh.plan import Desired, DesiredRelease, Kind, Plan, joined, make_plan, removal, untouched, wished
+from shared.mesh.plan import (
+    Desired,
+    DesiredRelease,
+    Installation,
+    Kind,
+    Plan,
+    differing_keys,
+    joined,
+    make_plan,
+    removal,
+    untouched,
+    wished,
+)
 from shared.mesh.profile import ExtensionProfile, Profile, ReleaseProfile
+from shared.mesh.upgrade import identity
 from shared.mesh.values import refuse, release_values
+from shared.mesh.versions import NOBODY, FailedUpgrade, Wish, why_kept
 from shared.model import UNDECIDED, Images, MeshSettings
 
 
@@ -44,11 +60,15 @@ class Mesh:
         desired: what should be there, extensions left out; set by `plan`.
         extensions: those extensions that should be there, in order; set by `plan`.
         version: the mesh's version as its charts tell it; set by `plan`.
+        charts: what tells the wished charts from others, though another version may be kept; set by `plan`.
+        kept: why another version than the wished one is kept, in a sentence; "" where it isn't; set by `plan`.
     """
 
     desired: Desired
     extensions: tuple[Desired, ...]
     version: str
+    charts: str
+    kept: str
 
     def __init__(
         self,
@@ -69,15 +89,17 @@ class Mesh:
         self._store = store
         self._clock = clock
         self._wish = wish
-        self._charts: dict[str, Chart] = {}
+        self._charts = Charts(profile, settings, helm)
         self.extensions = ()
         self.version = profile.version
 
-    def plan(self, version: str | None = None) -> Plan:
-        """Look at the cluster and decide what to do; sets `desired`, `extensions` and `version`.
+    def plan(self, version: str | None = None, *, request: Wish = NOBODY, failed: FailedUpgrade | None = None) -> Plan:
+        """Look at the cluster and decide what to do; sets `desired`, `extensions`, `version`, `charts` and `kept`.
 
         Args:
-            version: the mesh's version, where another than the profile's is asked for.
+            version: the mesh's version, where another than the policy's or the profile's is asked for.
+            request: who asks for it; a wish that names no version merely follows from something else.
+            failed: the upgrade that was rolled back last.
 
         Raises:
             Temporary: an API or the chart repository can't answer now.
@@ -85,28 +107,70 @@ class Mesh:
             Refused: the policy's settings can't be carried out.
         """
         refuse(self._profile, self._wish, str(self._cluster.ref))
-        charts = [self._chart(release, version) for release in self._profile.releases]
-        prepared = install_hooks(self._profile).prepare(
-            self._kube, self._profile, self._cluster, self._store, self._clock(), self._wish
+        profile, version = self._profile, version or self._wish.version
+        there = read_namespace(self._kube, profile.namespace.name, profile.marker)
+        self.kept = self._why_kept(there, version, request, failed)
+        prepared = install_hooks(profile).prepare(
+            self._kube, profile, self._cluster, self._store, self._clock(), self._wish
         )
-        self.version = charts[-1].app_version or version or self._profile.version
+        choices = [self._choose(one, version, there, prepared, profile.namespace.name) for one in profile.releases]
+        releases = tuple(choice.release for choice in choices)
+        self.version = releases[-1].chart.app_version or version or profile.version
         self.desired = Desired(
-            namespace=self._profile.namespace.name,
-            labels=self._profile.namespace.labels,
-            secrets=prepared.secrets,
-            releases=tuple(
-                self._desired_release(release, chart, prepared)
-                for release, chart in zip(self._profile.releases, charts, strict=True)
-            ),
-            ours=prepared.ours + self._platforms(),
-            annotations=self._profile.namespace.annotations,
+            namespace=profile.namespace.name,
+            labels=profile.namespace.labels,
+            # A certificate goes with the values that tell who signed it.
+            secrets=() if any(choice.holds_values for choice in choices) else prepared.secrets,
+            releases=releases,
+            ours=self.ours(prepared),
+            annotations=profile.namespace.annotations,
         )
-        there = read_installation(self._kube, self._profile, self.desired.releases)
+        there = with_drift(self._kube, there, profile.namespace.name, releases, profile.platform_owned)
         plan = make_plan(there, self.desired, adopt=self._wish.adopt)
         self.extensions = ()
         if plan.kind is Kind.REFUSE:
             return plan
-        return joined(plan, [self._plan_extension(extension, version) for extension in self._profile.extensions])
+        notes = tuple(note for note in (self.kept, *(choice.note for choice in choices)) if note)
+        plan = msgspec.structs.replace(plan, notes=plan.notes + notes)
+        return joined(plan, [self._plan_extension(extension, version) for extension in profile.extensions])
+
+    def _why_kept(self, there: Installation, version: str | None, request: Wish, failed: FailedUpgrade | None) -> str:
+        wished_charts = [self._charts.find(release, version) for release in self._profile.releases]
+        self.charts = identity(wished_charts)
+        main = there.releases.get(self._profile.releases[-1].name)
+        installed = main.version if main is not None and main.status == "deployed" else ""
+        by_operator = bool(self._wish.version or self._settings.charts)
+        asking = msgspec.structs.replace(request, by_operator=by_operator)
+        return why_kept(installed, wished_charts[-1].version, self.charts, asking, failed)
+
+    def _choose(
+        self, release: ReleaseProfile, version: str | None, there: Installation, prepared: Prepared, namespace: str
+    ) -> Choice:
+        """What a release should be: as wished, as it is where its version is kept, or held where it can't be either."""
+        deployed = there.releases.get(release.name)
+        as_wished = self._desired_release(release, self._charts.find(release, version), prepared)
+        if deployed is None or deployed.status != "deployed":
+            return Choice(as_wished)
+        if self.kept:
+            chart = self._charts.deployed(release, deployed)
+            if chart is not None:
+                return Choice(self._desired_release(release, chart, prepared))
+            differing = ", ".join(sorted(differing_keys(deployed.values, as_wished.values)))
+            waits = f"values of {release.name} ({differing}) wait for its chart {deployed.version} to be at hand"
+            return Choice(held(deployed), waits if differing else "", bool(differing))
+        lost = self._charts.lost(self._kube, as_wished, deployed, namespace)
+        if lost:
+            why = f"release {release.name} stays at {deployed.version}, for going back would lose {', '.join(lost)}"
+            return Choice(held(deployed), why)
+        return Choice(as_wished)
+
+    def ours(self, prepared: Prepared | None = None) -> tuple[tuple[str, str, str], ...]:
+        """The fields that may be taken back from others, as `Desired.ours`; raises as `plan` does."""
+        if prepared is None:
+            prepared = install_hooks(self._profile).prepare(
+                self._kube, self._profile, self._cluster, self._store, self._clock(), self._wish
+            )
+        return prepared.ours + self._platforms()
 
     @property
     def releases(self) -> tuple[DesiredRelease, ...]:
@@ -124,20 +188,19 @@ class Mesh:
             return removal(extension.name, namespace, there, foreign)
         if not wished(option, there):
             return Plan(kind=Kind.NOTHING)
-        release = self._desired_release(
-            extension, self._chart(extension, version), Prepared(secrets=(), values={}, ours=())
-        )
+        choice = self._choose(extension, version, there, Prepared(secrets=(), values={}, ours=()), namespace)
         desired = Desired(
             namespace=namespace,
             labels=extension.namespace.labels,
             annotations=extension.namespace.annotations,
             secrets=(),
-            releases=(release,),
+            releases=(choice.release,),
             ours=self._platforms(),
         )
         self.extensions += (desired,)
         there = with_drift(self._kube, there, namespace, desired.releases, self._profile.platform_owned)
-        return make_plan(there, desired, adopt=self._wish.adopt)
+        plan = make_plan(there, desired, adopt=self._wish.adopt)
+        return msgspec.structs.replace(plan, notes=plan.notes + ((choice.note,) if choice.note else ()))
 
     def _desired_release(self, release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
         values = release_values(
@@ -151,22 +214,3 @@ class Mesh:
 
     def _platforms(self) -> tuple[tuple[str, str, str], ...]:
         return tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned)
-
-    def _chart(self, release: ReleaseProfile, version: str | None) -> Chart:
-        if release.name not in self._charts:
-            self._charts[release.name] = self._find_chart(release, version)
-        return self._charts[release.name]
-
-    def _find_chart(self, release: ReleaseProfile, version: str | None) -> Chart:
-        if isinstance(release, ExtensionProfile) and release.bundled:
-            return bundled_chart(self._profile, release)
-        if self._settings.charts:
-            return chart_in_folder(Path(self._settings.charts), self._profile, release)
-        pinned = version in (None, self._profile.version)
-        wished = release.version if pinned else install_hooks(self._profile).chart_version(version or "")
-        digest = release.digest if pinned else ""
-
-        def fetch(folder: Path) -> Path:
-            return self._helm.pull(release.chart, wished, self._profile.repository, digest, folder)
-
-        return read_chart(kept_archive(release.chart, wished, fetch))

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.kube import AdmissionDenied, FieldConflict, Kube
+from shared.mesh.definitions import definitions_of
 from shared.mesh.drift import MISSING, Drift, ObjectName, differing_paths, owned_by_helm
 from shared.mesh.plan import DesiredRelease, Installation, difference
 from shared.mesh.profile import OwnedElsewhere, Profile
@@ -79,6 +80,15 @@ def with_drift(
         there,
         drift={release.name: find_drift(kube, release, namespace, platform_owned) for release in agreeing},
     )
+
+
+def stored_versions(kube: Kube, manifest: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """The versions in which a cluster may hold objects (`status.storedVersions`), by definition of a manifest."""
+    found = {}
+    for name in definitions_of(manifest):
+        live = kube.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
+        found[name] = tuple(((live or {}).get("status") or {}).get("storedVersions") or ())
+    return found
 
 
 def _managers(obj: Mapping[str, Any] | None) -> tuple[str, ...] | None:

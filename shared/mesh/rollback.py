@@ -16,13 +16,12 @@ from shared.errors import Refused
 from shared.helm import Helm
 from shared.kube import Kube
 from shared.mesh.apply import find_conflicts, held_by_others
-from shared.mesh.definitions import definitions_of, lost_by
+from shared.mesh.definitions import lost_by
+from shared.mesh.installation import stored_versions
 from shared.mesh.lease import Lease
 from shared.mesh.plan import may_take_back
 from shared.mesh.releases import DeployedRelease, decode_release, newest
 from shared.mesh.upgrade import Previous, Upgrade
-
-_DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,15 +106,7 @@ def _find(kube: Kube, previous: Previous) -> Return | None:
             tried="to take an upgrade back",
             remedy="ask for the version that is wished by a request that names it",
         )
-    return way_back(previous, now, decode_release(target), _stored(kube, now))
-
-
-def _stored(kube: Kube, release: DeployedRelease) -> dict[str, tuple[str, ...]]:
-    found = {}
-    for name in definitions_of(release.manifest):
-        live = kube.get(f"{_DEFINITIONS}/{name}")
-        found[name] = tuple(((live or {}).get("status") or {}).get("storedVersions") or ())
-    return found
+    return way_back(previous, now, decode_release(target), stored_versions(kube, now.manifest))
 
 
 def _run(found: Return, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:

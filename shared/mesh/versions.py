@@ -32,19 +32,21 @@ class FailedUpgrade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """The version that is asked for.
+    """Who wishes a version.
 
     Attributes:
-        version: the mesh's version; None means the profile's.
-        by_request: whether a request named it, rather than the policy or the profile.
-        by_policy: whether the policy named it.
-        request_id: the request's.
+        version: the mesh's version that a request names; None where none does.
+        request_id: that request's.
+        by_operator: whether the policy names the version, or charts lie in a folder for it.
     """
 
     version: str | None = None
-    by_request: bool = False
-    by_policy: bool = False
     request_id: str = ""
+    by_operator: bool = False
+
+
+NOBODY = Wish()
+"""Nobody names a version: it is the profile's."""
 
 
 def is_older(one: str, other: str) -> bool:
@@ -83,10 +85,11 @@ def why_kept(installed: str, wished: str, charts: str, wish: Wish, failed: Faile
             f"{failed.version} is skipped, for the upgrade to it was rolled back to {failed.from_version} "
             f"({failed.cause}); ask for it by version to try it again"
         )
-    if is_older(wished, installed) and not (wish.by_request or wish.by_policy):
+    if is_older(wished, installed) and wish.version is None and not wish.by_operator:
         return f"chart {installed} runs, which is newer than the {wished} of the profile; ask for a version to go back"
     return ""
 
 
 def _asks_again(wish: Wish, failed: FailedUpgrade) -> bool:
-    return wish.by_request and (not wish.request_id or wish.request_id != failed.request_id)
+    again = not wish.request_id or wish.request_id != failed.request_id
+    return wish.version == failed.version and again

@@ -9,7 +9,6 @@ from shared.mesh.versions import FailedUpgrade, Wish, is_older, why_kept
 FAILED = FailedUpgrade(
     version="edge-2", charts="linkerd-2.0.0", from_version="edge-1", cause="pods denied", request_id="r"
 )
-ASKED = Wish(version="edge-2", by_request=True, request_id="other")
 
 ORDERED = ["2025.12.9", "2026.6.3-rc.2", "2026.6.3-rc.10", "2026.6.3-rc.a", "2026.6.3", "2026.10.1"]
 
@@ -41,8 +40,8 @@ def test_other_forms_of_versions(one: str, other: str, *, older: bool) -> None:
         ("", "1.0.0", Wish()),
         ("1.0.0", "1.0.0", Wish()),
         ("1.0.0", "2.0.0", Wish()),
-        ("2.0.0", "1.0.0", Wish(version="edge-1", by_request=True)),
-        ("2.0.0", "1.0.0", Wish(version="edge-1", by_policy=True)),
+        ("2.0.0", "1.0.0", Wish(version="edge-1")),
+        ("2.0.0", "1.0.0", Wish(by_operator=True)),
         ("some", "other", Wish()),
     ],
 )
@@ -56,7 +55,9 @@ def test_an_older_profile_is_no_wish_to_go_back() -> None:
     )
 
 
-@pytest.mark.parametrize("wish", [Wish(), Wish(by_policy=True), Wish(by_request=True, request_id="r")])
+@pytest.mark.parametrize(
+    "wish", [Wish(), Wish(by_operator=True), Wish(version="edge-2", request_id="r"), Wish(version="edge-3")]
+)
 def test_what_was_rolled_back_is_not_tried_again_by_itself(wish: Wish) -> None:
     assert why_kept("1.0.0", "2.0.0", "linkerd-2.0.0", wish, FAILED) == (
         "edge-2 is skipped, for the upgrade to it was rolled back to edge-1 (pods denied); ask for it by version to "
@@ -64,7 +65,7 @@ def test_what_was_rolled_back_is_not_tried_again_by_itself(wish: Wish) -> None:
     )
 
 
-@pytest.mark.parametrize("wish", [ASKED, Wish(by_request=True)])
+@pytest.mark.parametrize("wish", [Wish(version="edge-2", request_id="other"), Wish(version="edge-2")])
 def test_what_was_rolled_back_is_tried_again_when_asked_for(wish: Wish) -> None:
     assert why_kept("1.0.0", "2.0.0", "linkerd-2.0.0", wish, FAILED) == ""
 
