@@ -47,7 +47,7 @@ class _Recorded(msgspec.Struct, rename="camel"):
 
 def of_cluster(api: Kube, expected: str, *, proxy: bool) -> CheckReport:
     """The report on a cluster as it is now; raises Temporary where the API server can't answer."""
-    return _judge(observe.observe(api), dt.datetime.now(dt.UTC), expected, proxy=proxy)
+    return _judge(observe.observe(api, data_plane=proxy), dt.datetime.now(dt.UTC), expected, proxy=proxy)
 
 
 def of_recorded(file: Path, expected: str, *, proxy: bool) -> CheckReport:

@@ -210,7 +210,7 @@ def test_a_pod_cidr_that_is_none() -> None:
 
 def test_every_check_has_its_own_name_and_a_hint() -> None:
     rows = [check for category in checks.TABLE for check in category.checks]
-    assert len({row.id for row in rows}) == len(rows) == 62
+    assert len({row.id for row in rows}) == len(rows) == 63
     *theirs, _ours = checks.TABLE
     assert all(row.hint.startswith("https://linkerd.io/2/checks/#") for one in theirs for row in one.checks)
     assert all(row.anchor for row in rows)

@@ -10,7 +10,7 @@ import pytest
 from shared.errors import Temporary
 from shared.mesh.observe import from_objects, observe
 from shared.mesh.observe.recorded import RecordedCluster
-from shared.mesh.snapshot import Cni, MeshSnapshot, Overrides
+from shared.mesh.snapshot import Cni, MeshSnapshot, OpaqueFold, Overrides
 from tests.unit.cluster_objects import NETWORKS, State, objects
 
 Object = dict[str, Any]
@@ -64,7 +64,7 @@ def test_asks_for_secrets_and_crds_by_name_only() -> None:
 
 
 def test_an_empty_cluster_has_an_empty_snapshot() -> None:
-    assert from_objects([]) == MeshSnapshot()
+    assert from_objects([]) == MeshSnapshot(opaque_ports=OpaqueFold())
 
 
 def test_another_namespace_is_looked_at() -> None:

@@ -9,12 +9,14 @@ import msgspec
 from shared.mesh.fold import names, wire
 from shared.mesh.fold.cidrs import Networks
 from shared.mesh.fold.injection import Injection
+from shared.mesh.fold.opaque import OpaquePorts
 from shared.mesh.fold.owners import WorkloadTally, owner_of
 from shared.mesh.fold.proxies import Current, Proxies, Tally, decode_pod
-from shared.mesh.snapshot import SHOWN, AddressFold, Pod, ProxyFold, ServiceFold, Uncovered, Workloads
+from shared.mesh.snapshot import SHOWN, AddressFold, OpaqueFold, Pod, ProxyFold, ServiceFold, Uncovered, Workloads
 
 _PODS = msgspec.json.Decoder(wire.Page[wire.Pod])
 _SERVICES = msgspec.json.Decoder(wire.Page[wire.Service])
+_ENDPOINTS = msgspec.json.Decoder(wire.Page[wire.Endpoints])
 _NO_CLUSTER_IP = ("", "None")
 _LIVE = ("Pending", "Running")
 
@@ -40,13 +42,14 @@ class _Addresses:
 
 
 class Folding:
-    """Takes the networks first, then pages in the API server's order; holds no page.
+    """Takes the networks first, then pages in the API server's order: Services, pods, Endpoints; holds no page.
 
     Args:
         networks: parsed clusterNetworks; None where they can't be read, and then no address is judged uncovered.
         current: what the proxies should have been started with.
         injection: which pods are to have a proxy; None where unknown, and then none is missing one.
         namespace: the mesh's own namespace.
+        opaque: whether to compare what Services and pods say of opaque ports, for which Endpoints are needed.
     """
 
     def __init__(
@@ -56,8 +59,10 @@ class Folding:
         current: Current = Current(),  # noqa: B008 - frozen
         injection: Injection | None = None,
         namespace: str = "linkerd",
+        opaque: bool = False,
     ) -> None:
         self._namespace = namespace
+        self._opaque = OpaquePorts() if opaque else None
         self._injection = injection
         self._pods = _Addresses(networks)
         self._services = _Addresses(networks)
@@ -78,6 +83,8 @@ class Folding:
             addresses.total += 1
             if pod.status.pod_ip and not pod.spec.host_network:
                 addresses.judge(metadata.namespace, metadata.name, pod.status.pod_ip)
+            if self._opaque is not None:
+                self._opaque.add_pod(pod)
             meshed = names.CONTROL_PLANE_NS in metadata.labels
             if not meshed and metadata.namespace != self._namespace:
                 self._judge_unmeshed(pod)
@@ -104,8 +111,20 @@ class Folding:
             addresses.total += 1
             if service.spec.cluster_ip not in _NO_CLUSTER_IP:
                 addresses.judge(metadata.namespace, metadata.name, service.spec.cluster_ip)
+            if self._opaque is not None:
+                self._opaque.add_service(service)
             self._mislabelled.add_names(metadata, filter(names.misplaced_label, metadata.labels))
             self._misannotated.add_names(metadata, filter(names.misplaced_annotation, metadata.annotations))
+
+    def add_endpoints(self, page: bytes) -> None:
+        """Fold one page of an EndpointsList, all namespaces; raises msgspec.DecodeError if it is none."""
+        for endpoints in _ENDPOINTS.decode(page).items or ():
+            if self._opaque is not None:
+                self._opaque.add_endpoints(endpoints)
+
+    def opaque_ports(self) -> OpaqueFold | None:
+        """All Services with the pods behind them; None where they weren't to be compared. Call it once."""
+        return None if self._opaque is None else self._opaque.fold()
 
     @property
     def pods(self) -> AddressFold:

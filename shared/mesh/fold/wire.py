@@ -143,6 +143,76 @@ class ServiceSpec(Wire, frozen=True):
     """spec of a Service."""
 
     cluster_ip: str = msgspec.field(default="", name="clusterIP")
+    selector: dict[str, str] = {}
+    ports: Raw = NOTHING
+
+
+class ServicePort(Wire, frozen=True):
+    """spec.ports[] of a Service; targetPort is Go's intstr.IntOrString."""
+
+    port: int
+    target_port: int | str = 0
+
+    @property
+    def is_named(self) -> bool:
+        """Whether its target is a name."""
+        return isinstance(self.target_port, str)
+
+    @property
+    def number(self) -> int:
+        """The target's number; 0 where it is a name."""
+        return self.target_port if isinstance(self.target_port, int) else 0
+
+    @property
+    def target_name(self) -> str:
+        """The target's name; "" where it is a number."""
+        return self.target_port if isinstance(self.target_port, str) else ""
+
+
+class Ported(Wire, frozen=True):
+    """A container of which only the ports matter."""
+
+    ports: tuple[ContainerPort, ...] = ()
+
+
+class Status(Wire, frozen=True):
+    """A condition of which only the status matters."""
+
+    type: str
+    status: str
+
+
+class TargetRef(Wire, frozen=True):
+    """targetRef of an address."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class Address(Wire, frozen=True):
+    """subsets[].addresses[] of Endpoints: a ready one."""
+
+    target_ref: TargetRef | None = None
+
+
+class Subset(Wire, frozen=True):
+    """subsets[] of Endpoints."""
+
+    addresses: tuple[Address, ...] | None = None
+
+
+class ObjectMeta(Wire, frozen=True):
+    """metadata of which only the name matters."""
+
+    name: str
+    namespace: str
+
+
+class Endpoints(Wire, frozen=True):
+    """A Service's Endpoints."""
+
+    metadata: ObjectMeta
+    subsets: tuple[Subset, ...] | None = None
 
 
 class Service(Wire, frozen=True):

@@ -69,7 +69,9 @@ class Door(Protocol):
         ...
 
 
-def observe(kube: Door, *, namespace: str = "linkerd", cni_namespace: str = "linkerd-cni") -> MeshSnapshot:
+def observe(
+    kube: Door, *, namespace: str = "linkerd", cni_namespace: str = "linkerd-cni", data_plane: bool = False
+) -> MeshSnapshot:
     """Look at a cluster.
 
     Memory doesn't grow with the number of pods or Services: their pages are folded one at a time.
@@ -78,6 +80,7 @@ def observe(kube: Door, *, namespace: str = "linkerd", cni_namespace: str = "lin
         kube: the cluster's API server.
         namespace: the mesh's own namespace.
         cni_namespace: where linkerd-cni would be.
+        data_plane: whether to ask what only `linkerd check --proxy` asks, which takes a list of Endpoints more.
 
     Raises:
         Temporary: an answer isn't shaped as the API promises; and whatever `kube` raises.
@@ -93,7 +96,7 @@ def observe(kube: Door, *, namespace: str = "linkerd", cni_namespace: str = "lin
     namespaces = reader.list("/api/v1/namespaces", kinds.Object, objects.named)
     mutating = reader.list(webhooks.format("mutating"), kinds.Webhooks, objects.webhooks)
     injector = next((one for one in mutating if one.name == names.INJECTOR), None)
-    folding = reader.fold(config, trust_roots, Injection(namespaces, injector, namespace))
+    folding = reader.fold(config, trust_roots, Injection(namespaces, injector, namespace), data_plane=data_plane)
     rbac = "/apis/rbac.authorization.k8s.io/v1/"
     return MeshSnapshot(
         namespace=namespace,
@@ -107,6 +110,7 @@ def observe(kube: Door, *, namespace: str = "linkerd", cni_namespace: str = "lin
         service_metadata=folding.service_metadata,
         proxies=folding.proxies,
         outdated=folding.outdated,
+        opaque_ports=folding.opaque_ports(),
         unmeshed=folding.unmeshed,
         unrequested=folding.unrequested,
         mesh_pods=folding.mesh_pods,
@@ -130,7 +134,7 @@ def from_objects(found: Iterable[Mapping[str, Any]], *, namespace: str = "linker
     Raises:
         Temporary: an object isn't shaped as the API promises.
     """
-    return observe(RecordedCluster(found), namespace=namespace)
+    return observe(RecordedCluster(found), namespace=namespace, data_plane=True)
 
 
 class _Reader:
@@ -158,12 +162,19 @@ class _Reader:
             facts += map(fold, _checked(path, lambda page=page: decoder.decode(page)).items or ())  # type: ignore[misc]
         return tuple(facts)
 
-    def fold(self, config: MeshConfig | None, trust_roots: str | None, injection: Injection) -> Folding:
+    def fold(
+        self, config: MeshConfig | None, trust_roots: str | None, injection: Injection, *, data_plane: bool
+    ) -> Folding:
         """All pods and Services, folded."""
         text = None if config is None else config.networks
         current = Current(networks=text, trust_roots=trust_roots, version=_proxy_version(config))
-        folding = Folding(_parsed(text), current=current, injection=injection, namespace=self._namespace)
-        for path, add in (("/api/v1/pods", folding.add_pods), ("/api/v1/services", folding.add_services)):
+        folding = Folding(
+            _parsed(text), current=current, injection=injection, namespace=self._namespace, opaque=data_plane
+        )
+        steps = [("/api/v1/services", folding.add_services), ("/api/v1/pods", folding.add_pods)]
+        if data_plane:
+            steps.append(("/api/v1/endpoints", folding.add_endpoints))
+        for path, add in steps:
             for page in self._kube.list_raw(path):
                 _checked(path, lambda add=add, page=page: add(page))  # type: ignore[misc]
         return folding

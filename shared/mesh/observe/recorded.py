@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-_PLURALS = {"NetworkPolicy": "networkpolicies"}
+_PLURALS = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies"}
 """Kinds whose plural isn't just an s (or es after an s)."""
 
 

@@ -13,6 +13,7 @@ from shared.mesh.snapshot.folds import (
     SHOWN,
     AddressFold,
     MeshedPod,
+    OpaqueFold,
     ProxyFold,
     ProxyVersion,
     ServiceFold,
@@ -63,6 +64,7 @@ __all__ = [
     "MeshedPod",
     "Named",
     "Node",
+    "OpaqueFold",
     "Outdated",
     "Overrides",
     "Pod",
@@ -100,6 +102,7 @@ class MeshSnapshot(msgspec.Struct, frozen=True, kw_only=True):
             `pod`.
         unrequested: meshed workloads, the control plane's too, whose author left requests to others; reasons are
             containers, as `NAME: cpu, memory`.
+        opaque_ports: all Services and the pods behind them, folded; None where they weren't asked about.
         admission: the end of a dry run of a pod that should get a proxy; None where none was made.
         mesh_pods: all pods in the mesh's own namespace.
         deployments, replica_sets, cron_jobs, service_accounts: what the mesh's own namespace has of each.
@@ -123,6 +126,7 @@ class MeshSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     outdated: Workloads = Workloads()
     unmeshed: Workloads = Workloads()
     unrequested: Workloads = Workloads()
+    opaque_ports: OpaqueFold | None = None
     admission: Admission | None = None
     mesh_pods: tuple[Pod, ...] = ()
     deployments: tuple[Deployment, ...] = ()

@@ -88,3 +88,17 @@ class ServiceFold(msgspec.Struct, frozen=True):
 
     mislabelled: Standouts = Standouts()
     misannotated: Standouts = Standouts()
+
+
+class OpaqueFold(msgspec.Struct, frozen=True):
+    """What Services and the pods behind them say differently of opaque ports.
+
+    Attributes:
+        absent: what the cluster should have and hasn't, in the CLI's words, which is then all that the CLI says; or "".
+        count: how many pairs of a Service and a pod disagree.
+        first: the first `SHOWN` of them, in the CLI's words.
+    """
+
+    absent: str = ""
+    count: int = 0
+    first: tuple[str, ...] = ()

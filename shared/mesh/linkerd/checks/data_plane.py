@@ -1,10 +1,20 @@
-"""linkerd-data-plane: the meshed pods of all namespaces; its last check, opaque ports, is not made here."""
+"""linkerd-data-plane: the meshed pods of all namespaces, and the Services before them."""
 
 from __future__ import annotations
 
 from shared.mesh.fold import names
 from shared.mesh.linkerd.checks import channels
-from shared.mesh.linkerd.checks.check import Category, Check, Evidence, Fault, Severity, Verdict, and_others, lines
+from shared.mesh.linkerd.checks.check import (
+    Category,
+    Check,
+    Evidence,
+    Fault,
+    Severity,
+    Skip,
+    Verdict,
+    and_others,
+    lines,
+)
 from shared.mesh.linkerd.checks.control_plane import outdated
 from shared.mesh.linkerd.checks.version import UNKNOWN
 from shared.mesh.snapshot import MeshedPod, Standouts
@@ -77,6 +87,18 @@ def _service_annotations(evidence: Evidence) -> Verdict:
     )
 
 
+def _opaque_ports(evidence: Evidence) -> Verdict:
+    found = evidence.snapshot.opaque_ports
+    if found is None:
+        return Skip("Services and the pods behind them weren't compared")
+    if found.absent:
+        return Fault(found.absent)
+    if not found.count:
+        return None
+    # The CLI joins its lines so; it names them in no order.
+    return lines("\n    ".join(f"\t* {fault}" for fault in found.first), [], found.count - len(found.first))
+
+
 CATEGORY = Category(
     "linkerd-data-plane",
     (
@@ -121,6 +143,13 @@ CATEGORY = Category(
             "data plane service annotations are configured correctly",
             "l5d-data-plane-services-annotations",
             _service_annotations,
+            Severity.WARNING,
+        ),
+        Check(
+            "opaque-ports",
+            "opaque ports are properly annotated",
+            "linkerd-opaque-ports-definition",
+            _opaque_ports,
             Severity.WARNING,
         ),
     ),
