@@ -100,7 +100,7 @@ def test_proxies_of_other_versions() -> None:
         expected_version=None,
         categories=["linkerd-data-plane"],
     )
-    assert unknown.count(CheckOutcome.SKIP) == 2
+    assert unknown.count(CheckOutcome.SKIP) == 3
 
 
 def test_labels_and_annotations_in_the_wrong_place() -> None:
