@@ -174,8 +174,8 @@ def _addresses(state: State) -> Iterator[Object]:
         {"namespace": "linkerd", "name": "linkerd-dst-headless", "ip": "None"},
     )
     for service in (*usual, *state.services):
-        spec = {"clusterIP": service["ip"], "selector": {"app": service["name"]}}
-        yield _object("v1", "Service", service["name"], service["namespace"], spec=spec)
+        address = {"clusterIP": service["ip"], "selector": {"app": service["name"]}}
+        yield _object("v1", "Service", service["name"], service["namespace"], spec=address)
 
 
 def _configuration(state: State, anchor: Certified) -> Iterator[Object]:
