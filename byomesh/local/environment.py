@@ -9,7 +9,8 @@ from pathlib import Path
 
 from byomesh.local.authority import write_private
 from byomesh.local.identity import Identity
-from shared.mesh.profile import known_meshes, load_profile
+from shared.mesh.profile import load_profile
+from shared.model import known_meshes
 
 LOCATION = "europe-west1"
 ROLES = {"enable_net_admin": "none", "install_mesh": "cluster-admin", "verify_mesh": "cluster-viewer-and-patcher"}

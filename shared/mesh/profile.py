@@ -19,7 +19,7 @@ import yaml
 
 from shared.decoding import prepare
 from shared.errors import Permanent
-from shared.model import OPTIONS
+from shared.model import OPTIONS, known_meshes
 
 SCHEMA = 1
 
@@ -187,12 +187,6 @@ def _wrong_extension(profile: Profile) -> str:
         names.add(extension.name)
         namespaces.add(extension.namespace.name)
     return ""
-
-
-def known_meshes() -> tuple[str, ...]:
-    """Names of all profiles, sorted."""
-    folder = importlib.resources.files("shared.mesh") / "profiles"
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from shared.model.checks import CategoryReport, CheckOutcome, CheckReport, Check
 from shared.model.cluster_ref import ClusterRef
 from shared.model.codec import decode, encode, from_builtins, to_builtins
 from shared.model.mesh_settings import OPTIONS, UNDECIDED, Images, IptablesMode, MeshSettings
+from shared.model.meshes import known_meshes
 from shared.model.messages import (
     SCHEMA,
     ClusterEvent,
@@ -44,5 +45,6 @@ __all__ = [
     "decode",
     "encode",
     "from_builtins",
+    "known_meshes",
     "to_builtins",
 ]

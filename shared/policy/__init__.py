@@ -6,7 +6,8 @@ with the label `mesh=linkerd`. `mesh=none` opts out like `byomesh=off`, and `mes
 
 from shared.policy.deciding import BUILT_IN, NO_RULE, OPTED_OUT, Decision, Mode, Verdict, decide, explain, remarks
 from shared.policy.faults import BadPolicy, Fault
-from shared.policy.loading import load
+from shared.policy.loading import load, read_file
+from shared.policy.reading import read
 from shared.policy.rules import CHANNELS, Condition, Match, NetAdmin, Policy, Rule, RuleMode
 
 __all__ = [
@@ -28,5 +29,7 @@ __all__ = [
     "decide",
     "explain",
     "load",
+    "read",
+    "read_file",
     "remarks",
 ]

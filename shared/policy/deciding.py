@@ -7,11 +7,13 @@ import enum
 import msgspec
 
 from shared.cluster import ClusterFacts
-from shared.model import MeshSettings
+from shared.model import UNDECIDED, MeshSettings, known_meshes
 from shared.policy.rules import Condition, Match, NetAdmin, Policy, Rule, RuleMode
 
 NO_RULE = "(none)"
 """The rule of a decision that no rule made."""
+NO_MESH = "none"
+"""How a rule or a label says that no mesh is wanted."""
 
 
 class Mode(enum.StrEnum):
@@ -32,7 +34,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
             None for every other mode.
         net_admin: what is to be done about allow-net-admin; LEAVE on a Standard cluster, which has no such thing.
         mode: what to do. AUDIT installs and changes nothing, and says what INSTALL would do. IGNORE leaves the cluster
-            alone, but a person may ask for more; OPT_OUT wants no mesh, whoever asks.
+            alone, and so does a rule that would have no mesh in the mode audit; a person may ask for more there.
+            OPT_OUT wants no mesh, whoever asks.
         reason: why, in a sentence for people.
         rule: name of the rule that decided, or `NO_RULE`.
         settings: how the mesh should be.
@@ -53,6 +56,10 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the cluster's owner, or the policy, wants no mesh."""
         return self.mode is Mode.OPT_OUT
 
+    def settings_of(self, mesh: str) -> MeshSettings:
+        """How a mesh should be that somebody asks for; the rule's settings are those of its own mesh only."""
+        return self.settings if mesh == self.mesh else UNDECIDED
+
     @property
     def net_admin_required(self) -> bool:
         """Whether allow-net-admin must be on before the mesh is installed."""
@@ -65,10 +72,12 @@ OPTED_OUT = Rule(
     reason="its label byomesh=off asks for no mesh",
 )
 """Stands before the first rule of every policy."""
+RESERVED = frozenset({NO_RULE, OPTED_OUT.name})
+"""Names that no rule of a policy may have."""
 
 BUILT_IN = Policy(
     source="the built-in policy",
-    meshes=frozenset({"linkerd"}),
+    meshes=frozenset(known_meshes()),
     rules=(
         Rule(name="no-mesh", match=Match(labels={"mesh": ("none",)}), reason="its label mesh=none asks for no mesh"),
         Rule(
@@ -120,14 +129,16 @@ def _follows(rule: Rule, facts: ClusterFacts, policy: Policy) -> Decision:
     )
     if rule.mode is RuleMode.OFF:
         return decision
-    mesh = facts.labels[rule.mesh_label] if rule.mesh_label else rule.mesh
+    named = facts.labels[rule.mesh_label] if rule.mesh_label else rule.mesh
+    mesh = None if named == NO_MESH else named
     needed = NetAdmin.LEAVE if mesh is None else NetAdmin.REQUIRED
     net_admin = (rule.net_admin or needed) if facts.autopilot else NetAdmin.LEAVE
     if mesh is None:
-        return msgspec.structs.replace(decision, mode=Mode.OPT_OUT, net_admin=net_admin)
+        mode = Mode.OPT_OUT if enforce else Mode.IGNORE
+        return msgspec.structs.replace(decision, mode=mode, net_admin=net_admin)
     if mesh not in policy.meshes:
         words = f"its label {rule.mesh_label}={mesh}" if rule.mesh_label else f"the rule {rule.name}, with mesh {mesh},"
-        reason = f"{words} names no known mesh; known: {', '.join(sorted(policy.meshes))}, none"
+        reason = f"{words} names no known mesh; known: {', '.join(sorted(policy.meshes))}, {NO_MESH}"
         return msgspec.structs.replace(decision, mode=Mode.REFUSE, reason=reason)
     return msgspec.structs.replace(
         decision,

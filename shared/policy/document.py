@@ -6,18 +6,22 @@ process. Depth is bounded while composing, and aliases by what they would unfold
 
 from __future__ import annotations
 
+import msgspec
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from shared.errors import shorten
 from shared.policy.faults import BadPolicy, Fault
 
-LIMIT = 256 * 1024
-"""Bytes of a policy's text."""
+LIMIT = 64 * 1024
+"""Bytes of a policy's text: about a thousand rules. PyYAML takes two seconds at most for a text of this size."""
 DEPTH = 64
-"""Lists and mappings within each other."""
+"""Lists and mappings within each other, with aliases written out."""
 UNFOLDED = 10_000
-"""Nodes that aliases may add to those that are written out."""
+"""What aliases may add to what is written out, in nodes; a long text weighs as much as several."""
+
+_TEXT = 100
+"""Characters of a text that weigh as much as one node."""
 
 _QUOTED = 200
 _SYNTAX = "write YAML, as docs/policy.md shows"
@@ -101,40 +105,66 @@ def _syntax(error: yaml.MarkedYAMLError) -> Fault:
     return Fault(line, column, f"it isn't YAML: {problem}" if remedy is _SYNTAX else problem, remedy)
 
 
+class _Size(msgspec.Struct, frozen=True):
+    """What a node unfolds to.
+
+    Attributes:
+        weight: nodes, and long texts by their length.
+        depth: lists and mappings within each other.
+    """
+
+    weight: int
+    depth: int
+
+
+class _Measure:
+    """Measures the graph that aliases make; each node is looked at once."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self.faults: list[Fault] = []
+        self._sizes: dict[int, _Size | None] = {}
+
+    def of(self, node: Node) -> _Size:
+        """The size of a node. It can't recurse deeper than the composer: an alias is of what came before."""
+        if id(node) in self._sizes:
+            known = self._sizes[id(node)]
+            if known is None:
+                self.faults.append(
+                    fault_at(node, "an alias leads back to the list or mapping that it is in", "remove the alias")
+                )
+            return known or _Size(0, 0)
+        self._sizes[id(node)] = None
+        own = 1
+        parts: list[Node] = []
+        if isinstance(node, MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        elif isinstance(node, SequenceNode):
+            parts = node.value
+        elif isinstance(node, ScalarNode):
+            own += len(node.value) // _TEXT
+            if any("\ud800" <= one <= "\udfff" for one in node.value):
+                self.faults.append(
+                    fault_at(node, "the text has half of a surrogate pair", "write the character itself")
+                )
+        self.written += own
+        sizes = [self.of(part) for part in parts]
+        found = _Size(own + sum(one.weight for one in sizes), 1 + max((one.depth for one in sizes), default=0))
+        self._sizes[id(node)] = found
+        return found
+
+
 def _unfold(root: Node) -> list[Fault]:
     """Faults of the graph that aliases make: cycles, explosions; and texts that no UTF-8 can hold."""
-    sizes: dict[int, int] = {}
-    faults: list[Fault] = []
-    _size(root, sizes, faults)
-    if not faults and sizes[id(root)] > len(sizes) + UNFOLDED:
-        where = fault_at(
-            root, f"its aliases unfold to {sizes[id(root)]} nodes", "write out what differs, and alias only that"
-        )
-        faults.append(where)
-    return faults
-
-
-_OPEN = -1
-
-
-def _size(node: Node, sizes: dict[int, int], faults: list[Fault]) -> int:
-    """How many nodes `node` unfolds to; each node is looked at once, and its depth is bounded by the composer."""
-    known = sizes.get(id(node))
-    if known == _OPEN:
-        faults.append(fault_at(node, "an alias leads back to where it stands", "remove the alias"))
-        return 0
-    if known is not None:
-        return known
-    sizes[id(node)] = _OPEN
-    parts: list[Node] = []
-    if isinstance(node, MappingNode):
-        parts = [part for pair in node.value for part in pair]
-    elif isinstance(node, SequenceNode):
-        parts = node.value
-    elif isinstance(node, ScalarNode) and any("\ud800" <= one <= "\udfff" for one in node.value):
-        faults.append(fault_at(node, "the text has half of a surrogate pair", "write the character itself"))
-    sizes[id(node)] = 1 + sum(_size(part, sizes, faults) for part in parts)
-    return sizes[id(node)]
+    measure = _Measure()
+    size = measure.of(root)
+    if not measure.faults and size.weight > measure.written + UNFOLDED:
+        words = f"its aliases unfold to {size.weight} nodes"
+        measure.faults.append(fault_at(root, words, "write out what differs, and alias only that"))
+    if not measure.faults and size.depth > DEPTH:
+        words = f"lists and mappings are nested deeper than {DEPTH}, with its aliases written out"
+        measure.faults.append(fault_at(root, words, f"nest {DEPTH} deep at most"))
+    return sorted(measure.faults)
 
 
 def fault_at(node: Node, problem: str, remedy: str) -> Fault:

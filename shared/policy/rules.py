@@ -111,7 +111,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         reason: why what follows does, in a sentence for people.
         match: which clusters it is for.
         mesh: the profile to install; None is no mesh.
-        mesh_label: a label whose value names the mesh in place of `mesh`; only the built-in policy has one.
+        mesh_label: a label, which `match` names, whose value names the mesh in place of `mesh`; "" for none.
         net_admin: what is to be done about allow-net-admin; None is what the mesh needs.
         mode: how far it goes.
         settings: how the mesh should be.

@@ -9,7 +9,8 @@ import yaml
 
 from shared.errors import Permanent
 from shared.mesh.hooks import install_hooks
-from shared.mesh.profile import OwnedElsewhere, known_meshes, load_profile, parse_profile
+from shared.mesh.profile import OwnedElsewhere, load_profile, parse_profile
+from shared.model import known_meshes
 
 TEXT = (importlib.resources.files("shared.mesh") / "profiles" / "linkerd.yaml").read_text(encoding="utf-8")
 
