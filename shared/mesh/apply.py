@@ -28,6 +28,7 @@ from shared.mesh.plan import (
     RemoveRelease,
     RunHelm,
     WriteNamespace,
+    WriteObject,
     WriteSecret,
     may_take_back,
 )
@@ -52,6 +53,8 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
                 _write_namespace(kube, step)
             case WriteSecret(body):
                 _write_secret(kube, body)
+            case WriteObject(body):
+                _apply(kube, body)
             case ForgetRevision(_, namespace, secret):
                 kube.delete(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
             case RunHelm():

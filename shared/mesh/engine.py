@@ -9,9 +9,11 @@ import msgspec
 
 from shared import gke, secret_manager
 from shared.config import Settings
+from shared.errors import Refused
 from shared.helm import Helm
 from shared.kube import Kube
-from shared.mesh.charts import Chart, chart_values
+from shared.mesh import pulls
+from shared.mesh.charts import Chart
 from shared.mesh.choosing import Charts, Choice, held
 from shared.mesh.contents import foreign_objects
 from shared.mesh.hooks import Prepared, TrustStore, install_hooks
@@ -23,6 +25,7 @@ from shared.mesh.plan import (
     Installation,
     Kind,
     Plan,
+    RunHelm,
     differing_keys,
     joined,
     make_plan,
@@ -32,9 +35,10 @@ from shared.mesh.plan import (
 )
 from shared.mesh.profile import ExtensionProfile, Profile, ReleaseProfile
 from shared.mesh.upgrade import identity
-from shared.mesh.values import refuse, release_values
+from shared.mesh.values import refuse
 from shared.mesh.versions import NOBODY, FailedUpgrade, Wish, why_kept
-from shared.model import UNDECIDED, Images, MeshSettings
+from shared.mesh.wanted import desired_release, images_of
+from shared.model import UNDECIDED, MeshSettings
 
 
 class FleetStore:
@@ -89,6 +93,7 @@ class Mesh:
         self._store = store
         self._clock = clock
         self._wish = wish
+        self._helm = helm
         self._charts = Charts(profile, settings, helm)
         self.extensions = ()
         self.version = profile.version
@@ -121,6 +126,7 @@ class Mesh:
             labels=profile.namespace.labels,
             # A certificate goes with the values that tell who signed it.
             secrets=() if any(choice.holds_values for choice in choices) else prepared.secrets,
+            objects=prepared.objects,
             releases=releases,
             ours=self.ours(prepared),
             annotations=profile.namespace.annotations,
@@ -132,7 +138,27 @@ class Mesh:
             return plan
         notes = tuple(note for note in (self.kept, *(choice.note for choice in choices)) if note)
         plan = msgspec.structs.replace(plan, notes=plan.notes + notes)
-        return joined(plan, [self._plan_extension(extension, version) for extension in profile.extensions])
+        plan = joined(plan, [self._plan_extension(extension, version) for extension in profile.extensions])
+        self._refuse_images_outside(plan)
+        return plan
+
+    def _refuse_images_outside(self, plan: Plan) -> None:
+        """Refuse to install what the cluster may be unable to pull: images outside the registry that is wished."""
+        registry = self._wish.images.registry
+        runs = [step for step in plan.steps if isinstance(step, RunHelm)] if registry else []
+        named = {release.name: release for release in (*self._profile.releases, *self._profile.extensions)}
+        found = pulls.together(
+            pull for run in runs for pull in images_of(self._helm, named[run.release.name], run.release, run.namespace)
+        )
+        outside = pulls.outside(found, registry, self._wish.values)
+        if outside:
+            raise Refused(
+                "ImagesOutsideRegistry",
+                f"not from {registry}: {'; '.join(one.words for one in outside)}",
+                cluster=str(self._cluster.ref),
+                tried="to bring every image from the registry that the policy names, by the charts' values",
+                remedy="name the image in the policy's values of the release, wherever it is to come from",
+            )
 
     def _why_kept(self, there: Installation, version: str | None, request: Wish, failed: FailedUpgrade | None) -> str:
         wished_charts = [self._charts.find(release, version) for release in self._profile.releases]
@@ -203,14 +229,7 @@ class Mesh:
         return msgspec.structs.replace(plan, notes=plan.notes + ((choice.note,) if choice.note else ()))
 
     def _desired_release(self, release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
-        values = release_values(
-            release,
-            self._wish,
-            prepared.values.get(release.name, {}),
-            chart_values(chart.path) if self._wish.images != Images() else {},
-            chart.app_version,
-        )
-        return DesiredRelease(name=release.name, chart=chart, values=values)
+        return desired_release(release, chart, self._wish, prepared.values.get(release.name, {}))
 
     def _platforms(self) -> tuple[tuple[str, str, str], ...]:
         return tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned)

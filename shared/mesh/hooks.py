@@ -47,11 +47,13 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         secrets: Secrets to write, as JSON; empty where all are there and good.
         values: computed Helm values by release.
         ours: (kind, name, path prefix) of the fields that the mesh's repairs write.
+        objects: what else to write before the releases, as JSON; empty where all is there.
     """
 
     secrets: tuple[dict[str, Any], ...]
     values: dict[str, dict[str, Any]]
     ours: tuple[tuple[str, str, str], ...]
+    objects: tuple[dict[str, Any], ...] = ()
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,9 @@ class InstallHooks(Protocol):
 
     def chart_version(self, version: str) -> str:
         """The version of the charts that install the mesh's `version`."""
+
+    def example_values(self, wish: MeshSettings) -> dict[str, dict[str, Any]]:
+        """Values by release as `prepare` computes them, with words in place of certificates: enough to render."""
 
     def prepare(
         self,

@@ -32,6 +32,7 @@ _KINDS: dict[str, tuple[tuple[str, str, bool], ...]] = {
     "/apis/admissionregistration.k8s.io/v1": (
         ("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", False),
     ),
+    "/apis/scheduling.k8s.io/v1": (("priorityclasses", "PriorityClass", False),),
     "/apis/coordination.k8s.io/v1": (("leases", "Lease", True),),
 }
 _COLLECTIONS = {plural for kinds in _KINDS.values() for plural, _, _ in kinds}

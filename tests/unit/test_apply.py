@@ -14,8 +14,19 @@ from shared.mesh.charts import Chart
 from shared.mesh.drift import MISSING, Drift, ObjectName, owned_by_helm
 from shared.mesh.installation import find_drift, read_installation
 from shared.mesh.lease import Lease
-from shared.mesh.ownership import FIELD_MANAGER
-from shared.mesh.plan import DesiredRelease, ForgetRevision, Kind, Plan, Reapply, RunHelm, Step, WriteSecret
+from shared.mesh.linkerd.priority_class import path_of, to_write
+from shared.mesh.ownership import FIELD_MANAGER, is_ours
+from shared.mesh.plan import (
+    DesiredRelease,
+    ForgetRevision,
+    Kind,
+    Plan,
+    Reapply,
+    RunHelm,
+    Step,
+    WriteObject,
+    WriteSecret,
+)
 from shared.mesh.profile import load_profile
 from shared.mesh.releases import DeployedRelease
 from tests.unit.doors import CHARTS, NOW, MemoryHelm, release_secret
@@ -117,6 +128,15 @@ def test_a_secret_is_written_also_over_one_of_another_type(kube: MemoryKube, the
     assert kube.objects[path]["type"] == "kubernetes.io/tls"
     assert kube.objects[path]["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert {"manager": FIELD_MANAGER} in kube.objects[path]["metadata"]["managedFields"]
+
+
+def test_an_object_of_our_own_is_written_under_our_name(kube: MemoryKube) -> None:
+    made = to_write("service-mesh", None)
+    assert made is not None
+    carry_out(kube, WriteObject(made))
+    there = kube.objects[path_of("service-mesh")]
+    assert {"manager": FIELD_MANAGER} in there["metadata"]["managedFields"]
+    assert is_ours(there["metadata"]["labels"])
 
 
 def test_a_forgotten_revision_may_be_gone_already(kube: MemoryKube) -> None:

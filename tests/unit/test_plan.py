@@ -24,6 +24,7 @@ from shared.mesh.plan import (
     Reapply,
     RunHelm,
     WriteNamespace,
+    WriteObject,
     WriteSecret,
     differing_keys,
     make_plan,
@@ -237,6 +238,17 @@ def test_steps_say_what_they_do_without_values() -> None:
     assert [repr(step) for step in plan.steps] == ["Reapply(ConfigMap linkerd/linkerd-config: (missing))"]
     run = RunHelm(desired_release("r", password="hidden"), "linkerd", installed=True, why="w")
     assert repr(run) == "RunHelm(r: w)"
+
+
+def test_an_object_that_a_release_needs_is_written_before_it() -> None:
+    wanted = {"kind": "PriorityClass", "metadata": {"name": "mesh"}}
+    desired = msgspec.structs.replace(DESIRED, objects=(wanted,), secrets=(SECRET,))
+    steps = make_plan(EMPTY, desired).steps
+    assert steps[1:3] == (WriteSecret(SECRET), WriteObject(wanted))
+    plan = make_plan(healthy(), msgspec.structs.replace(DESIRED, objects=(wanted,)))
+    assert (plan.kind, plan.steps) == (Kind.REPAIR, (WriteObject(wanted),))
+    assert plan.reason == "PriorityClass mesh is missing"
+    assert repr(plan.steps[0]) == "WriteObject(PriorityClass mesh)"
 
 
 def carried_out(plan: Plan, there: Installation, desired: Desired) -> tuple[Installation, Desired]:

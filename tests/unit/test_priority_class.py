@@ -21,9 +21,8 @@ def test_one_that_is_missing_is_made_as_ours() -> None:
     assert path_of("service-mesh").endswith("/priorityclasses/service-mesh")
 
 
-def test_one_that_is_there_is_taken_as_it_is_and_none_is_made_unasked() -> None:
+def test_one_that_is_there_is_taken_as_it_is() -> None:
     assert to_write("service-mesh", {"metadata": {"name": "service-mesh"}, "value": 7}) is None
-    assert to_write("", None) is None
 
 
 @pytest.mark.parametrize("name", ["", "mesh", "a.b-c", "x" * 253])

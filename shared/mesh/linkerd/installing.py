@@ -13,11 +13,22 @@ from shared.mesh.profile import Profile
 from shared.model import MeshSettings
 
 _CONFIG = "linkerd-config"
+_CONTROL_PLANE = "linkerd-control-plane"
 
 
 def chart_version(version: str) -> str:
     """The chart version of an edge release: `edge-26.6.3` is chart `2026.6.3` (bin/helm-build); others are as is."""
     return f"20{version.removeprefix('edge-')}" if version.startswith("edge-") else version
+
+
+def example_values(wish: MeshSettings) -> dict[str, dict[str, Any]]:
+    """What the control plane is given, with words in place of certificates, for a chart to be rendered by.
+
+    Raises:
+        Refused: the policy names a PriorityClass that can't be made.
+    """
+    priority_class.refuse(wish.priority_class)
+    return {_CONTROL_PLANE: values.settings_values(wish) | values.example_values()}
 
 
 def prepare(
@@ -50,8 +61,17 @@ def prepare(
         webhooks=wished.webhooks,
     )
     return Prepared(
-        secrets=wished.to_write, values={"linkerd-control-plane": computed}, ours=_ours(profile.deployments)
+        secrets=wished.to_write,
+        values={_CONTROL_PLANE: computed},
+        ours=_ours(profile.deployments),
+        objects=_priority_class(kube, wish),
     )
+
+
+def _priority_class(kube: Kube, wish: MeshSettings) -> tuple[dict[str, Any], ...]:
+    name = wish.priority_class
+    made = priority_class.to_write(name, kube.get(priority_class.path_of(name))) if name else None
+    return (made,) if made is not None else ()
 
 
 def fleet_trust(store: TrustStore, now: dt.datetime) -> certificates.AnchorPayload:

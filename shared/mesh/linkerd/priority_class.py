@@ -43,13 +43,13 @@ def path_of(name: str) -> str:
 
 
 def to_write(name: str, live: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The PriorityClass to make, as JSON; None where none is asked for or it is there.
+    """The PriorityClass to make, as JSON; None where it is there.
 
     Args:
-        name: as the policy has it; "" asks for none.
+        name: as the policy has it.
         live: what the cluster has by that name.
     """
-    if not name or live is not None:
+    if live is not None:
         return None
     return {
         "apiVersion": "scheduling.k8s.io/v1",

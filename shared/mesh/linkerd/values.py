@@ -41,6 +41,14 @@ def computed_values(
     }
 
 
+def example_values() -> dict[str, Any]:
+    """Values of the same form without a cluster: they render, and would install nothing that works."""
+    words = "an example"
+    certificate = ServingCertificate(certificate_pem="", private_key_pem="", ca_bundle=words)
+    webhooks = dict.fromkeys(Webhook, certificate)
+    return computed_values(cluster="", cluster_networks="", trust_anchors=words, webhooks=webhooks)
+
+
 def settings_values(wish: MeshSettings) -> dict[str, Any]:
     """The values that the policy's own keys stand for; what they leave open is the chart's."""
     return {

@@ -13,6 +13,7 @@ from shared.mesh.plan.steps import (
     RunHelm,
     Step,
     WriteNamespace,
+    WriteObject,
     WriteSecret,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "RunHelm",
     "Step",
     "WriteNamespace",
+    "WriteObject",
     "WriteSecret",
     "difference",
     "differing_keys",

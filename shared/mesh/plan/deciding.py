@@ -27,6 +27,7 @@ from shared.mesh.plan.steps import (
     RunHelm,
     Step,
     WriteNamespace,
+    WriteObject,
     WriteSecret,
 )
 from shared.mesh.releases import DeployedRelease
@@ -52,6 +53,7 @@ def make_plan(installation: Installation, desired: Desired, *, adopt: bool = Fal
     if _lacks(installation.namespace_labels, labels) or _lacks(installation.namespace_annotations, desired.annotations):
         steps.append(WriteNamespace(desired.namespace, labels, desired.annotations))
     steps.extend(WriteSecret(secret) for secret in desired.secrets)
+    steps.extend(WriteObject(obj) for obj in desired.objects)
     left_alone: list[Drift] = []
     for release in desired.releases:
         more, alone = _release_steps(release, installation, desired)
@@ -152,6 +154,8 @@ def words(steps: Sequence[Step]) -> list[str]:
                 found.append(f"namespace {name} isn't needed")
             case WriteSecret(body):
                 found.append(f"{ObjectName.of(body)} is missing or due")
+            case WriteObject(body):
+                found.append(f"{ObjectName.of(body)} is missing")
             case ForgetRevision():
                 pass
             case RunHelm(release, why=why):

@@ -34,6 +34,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
         labels: labels that the namespace must bear.
         annotations: annotations that it must bear.
         secrets: Secrets that are missing or due to be replaced, as JSON; empty on a healthy cluster.
+        objects: what else is missing that the releases need and don't have, as JSON; empty on a healthy cluster.
         releases: in the order of installation.
         ours: (kind, name, path) of the fields that may be taken back from others, all below the path included: what
             this system itself repairs, and what the platform edits after every apply. A name of "" is any object of
@@ -45,6 +46,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[dict[str, Any], ...]
     releases: tuple[DesiredRelease, ...]
     ours: tuple[tuple[str, str, str], ...] = ()
+    objects: tuple[dict[str, Any], ...] = ()
     annotations: dict[str, str] = {}
 
 

@@ -40,6 +40,15 @@ class WriteSecret(msgspec.Struct, frozen=True):
         return f"WriteSecret({ObjectName.of(self.body)})"
 
 
+class WriteObject(msgspec.Struct, frozen=True):
+    """Write one object of this system's own that a release needs, and that no release has."""
+
+    body: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"WriteObject({ObjectName.of(self.body)})"
+
+
 class ForgetRevision(msgspec.Struct, frozen=True):
     """Remove the record of a revision that a killed Helm never finished; its objects stay and are adopted."""
 
@@ -91,7 +100,7 @@ class RemoveNamespace(msgspec.Struct, frozen=True):
     release: str
 
 
-Step = WriteNamespace | WriteSecret | ForgetRevision | RunHelm | Reapply | RemoveRelease | RemoveNamespace
+Step = WriteNamespace | WriteSecret | WriteObject | ForgetRevision | RunHelm | Reapply | RemoveRelease | RemoveNamespace
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
