@@ -89,6 +89,12 @@ class Settings:
     readiness_limit: float = _setting(
         "BYOMESH_READINESS_LIMIT", 1_800.0, "seconds after which a cluster whose pods are not ready is Stuck", _seconds
     )
+    upgrade_limit: float = _setting(
+        "BYOMESH_UPGRADE_LIMIT",
+        600.0,
+        "seconds after which an upgrade whose pods are not ready is rolled back; half of the readiness limit at most",
+        _seconds,
+    )
     lease_duration: float = _setting(
         "BYOMESH_LEASE_DURATION", 300.0, "seconds that a worker owns a cluster; longer than helm_timeout", _seconds
     )

@@ -12,11 +12,11 @@ from shared.config import Settings
 from shared.errors import Refused
 from shared.helm import Helm
 from shared.kube import Kube
-from shared.mesh import pulls
+from shared.mesh import pulls, readiness
 from shared.mesh.charts import Chart
 from shared.mesh.choosing import Charts, Choice, held
 from shared.mesh.contents import foreign_objects
-from shared.mesh.hooks import Prepared, TrustStore, install_hooks
+from shared.mesh.hooks import Prepared, TrustStore, install_hooks, verify_hooks
 from shared.mesh.installation import read_namespace, with_drift
 from shared.mesh.ownership import is_ours
 from shared.mesh.plan import (
@@ -38,7 +38,7 @@ from shared.mesh.upgrade import identity
 from shared.mesh.values import refuse
 from shared.mesh.versions import NOBODY, FailedUpgrade, Wish, why_kept
 from shared.mesh.wanted import desired_release, images_of
-from shared.model import UNDECIDED, MeshSettings
+from shared.model import UNDECIDED, CheckReport, MeshSettings
 
 
 class FleetStore:
@@ -197,6 +197,12 @@ class Mesh:
                 self._kube, self._profile, self._cluster, self._store, self._clock(), self._wish
             )
         return prepared.ours + self._platforms()
+
+    def look(self) -> tuple[CheckReport, str]:
+        """What the checks say of the mesh now, and what of it isn't ready; raises Temporary."""
+        hooks = verify_hooks(self._profile)
+        seen = hooks.look(self._kube, self._profile, self._cluster, self._clock(), None, self._wish)
+        return seen.report, readiness.look(self._kube, self._profile)
 
     @property
     def releases(self) -> tuple[DesiredRelease, ...]:

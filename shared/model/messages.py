@@ -26,6 +26,7 @@ class Reason(enum.StrEnum):
     DRIFT = "drift"
     SWEEP = "sweep"
     REPAIR = "repair"
+    ROLLBACK = "rollback"
 
 
 class ClusterEvent(msgspec.Struct, frozen=True, kw_only=True):

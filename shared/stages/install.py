@@ -10,15 +10,17 @@ import msgspec
 
 from shared import gke, kube, policy, telemetry
 from shared.config import Settings
-from shared.errors import Refused, shorten
+from shared.errors import ByomeshError, Refused, shorten
 from shared.helm import Helm
 from shared.mesh import admission, apply, lease
 from shared.mesh.engine import Mesh
 from shared.mesh.hooks import TrustStore
 from shared.mesh.plan import Kind, Plan
 from shared.mesh.profile import load_profile
+from shared.mesh.upgrade_record import UpgradeRecord
 from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
 from shared.outcome import Done, Later, Outcome
+from shared.stages import upgrading
 
 Connect = Callable[[gke.Cluster], kube.Kube]
 HelmFor = Callable[[gke.Cluster], Helm]
@@ -62,23 +64,36 @@ def run(
     if cluster.status in gke.UNSETTLED:
         return waiting.later("ClusterNotSettled", f"the cluster, which is {cluster.status}", settings.operation_step)
     api = connect(cluster)
-    verdict = admission.net_admin_verdict(api) if profile.needs_net_admin else None
+    record = UpgradeRecord(api)
+    going_back = record.memory.upgrade is not None and record.memory.upgrade.going_back
+    verdict = admission.net_admin_verdict(api) if profile.needs_net_admin and not going_back else None
     if verdict is not None:
         return _denied(cluster, verdict, waiting, settings)
     helm = helm_for(cluster)
     wish = policy.decide(cluster.facts, rules).settings
     mesh = Mesh(profile, cluster, api, helm, settings, store, clock, wish)
-    plan = _plan(mesh, request, cluster)
-    if plan.kind is not Kind.NOTHING:
+    plan = _plan(mesh, request, cluster, record) if not going_back else None
+    if plan is None or plan.kind is not Kind.NOTHING:
         holder = f"install_mesh {request.request_id or 'by hand'} {uuid.uuid4().hex[:8]}"
         taken = lease.take(api, holder, settings.lease_duration, clock)
         if isinstance(taken, lease.HeldBy):
             return waiting.later("LeaseHeld", f"{taken.holder}, who works on the cluster", settings.lease_step)
         with taken:
             # Somebody else may have finished between the first look and the Lease.
-            plan = _plan(mesh, request, cluster)
-            with telemetry.stage_timer("apply"):
-                apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
+            record = UpgradeRecord(api)
+            kept = upgrading.take_back(record, mesh, api, helm, taken)
+            plan = _plan(mesh, request, cluster, record)
+            plan = msgspec.structs.replace(plan, notes=kept + plan.notes)
+            upgrading.begin(record, plan, mesh, api, request, clock())
+            try:
+                with telemetry.stage_timer("apply"):
+                    apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
+            except ByomeshError as error:
+                given_up = upgrading.failed(error, record, status, request)
+                if given_up is None:
+                    raise
+                return given_up
+    upgrading.forget(record, mesh, upgrading.wish_of(request))
     return _verify(request, status, mesh, plan)
 
 
@@ -100,9 +115,10 @@ def _operation_wait(request: InstallRequest, google: gke.Gke, waiting: Waiting) 
     return None
 
 
-def _plan(mesh: Mesh, request: InstallRequest, cluster: gke.Cluster) -> Plan:
+def _plan(mesh: Mesh, request: InstallRequest, cluster: gke.Cluster, record: UpgradeRecord) -> Plan:
     with telemetry.stage_timer("plan"):
-        plan = mesh.plan(request.version)
+        asked = upgrading.wish_of(request)
+        plan = mesh.plan(request.version, request=asked, failed=record.memory.failed)
     if plan.kind is Kind.REFUSE:
         raise _foreign(plan, cluster)
     return plan

@@ -14,7 +14,8 @@ from shared.mesh import apply, readiness, record
 from shared.mesh.hooks import Verification, verify_hooks
 from shared.mesh.profile import Profile, load_profile
 from shared.model import CheckSummary, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
-from shared.outcome import Done, Later, Outcome
+from shared.outcome import Later, Outcome
+from shared.stages.watching import Watch
 
 Connect = Callable[[gke.Cluster], kube.Kube]
 Clock = Callable[[], dt.datetime]
@@ -77,11 +78,16 @@ def run(
     status = msgspec.structs.replace(
         status, version=request.version or seen.version, checks=CheckSummary.of(seen.report), repaired=repaired
     )
+    watch = Watch(api, request, settings, clock())
     if waits_for and not repaired:
-        return _later(status, "PodsNotReady", _with_reason(waits_for, readiness.why(api, profile)), settings)
+        why = readiness.why(api, profile)
+        given_up = watch.pods(waits_for, why, status)
+        return given_up or _later(status, "PodsNotReady", _with_reason(waits_for, why), settings)
     told, following = conclude(request, status, profile, settings, seen.foreign)
-    record.write(api, told)
-    return Done(status=told, next=following)
+    done = watch.conclude(told, following, waits_for)
+    if done.status is not None:
+        record.write(api, done.status)
+    return done
 
 
 def _repaired(api: kube.Kube, seen: Verification, look: Callable[[], Verification]) -> Verification:
