@@ -38,6 +38,12 @@ def is_dns_endpoint(endpoint: str) -> bool:
     return endpoint.partition(":")[0].rstrip(".").endswith(DNS_ENDPOINT_SUFFIX)
 
 
+def gcloud_update(ref: ClusterRef | None, option: str) -> str:
+    """The command by which somebody changes a cluster; with placeholders where its name isn't known."""
+    name, project, location = (ref.name, ref.project, ref.location) if ref else ("NAME", "PROJECT", "LOCATION")
+    return f"gcloud container clusters update {name} --project {project} --location {location} {option}"
+
+
 class ClusterFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the policy looks at.
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from byomesh.cli.output import Format, Output, err, out, print_json, told
 from byomesh.cli.target import ClusterOption, KubeconfigOption, LocationOption, ProjectOption, connected, resolve
 from shared.mesh.profile import Profile, load_profile
-from shared.model import CheckOutcome, CheckReport
+from shared.model import CheckOutcome, CheckReport, CheckResult, Remedy, Repair
 
 if TYPE_CHECKING:
     from shared.kube import Kube
@@ -75,7 +75,7 @@ def repair(
         print_json(_as_json(after, changes))
     else:
         _show(after, changes, done=True)
-        _show_failures(after.seen.report)
+        _show_failures(after, ())
     raise typer.Exit(0 if after.seen.report.healthy else 1)
 
 
@@ -140,8 +140,9 @@ def _yaml(state: dict[str, Any]) -> list[str]:
 def _as_json(found: Mending, changes: tuple[Change, ...]) -> dict[str, Any]:
     return {
         "healthy": found.seen.report.healthy,
-        "failing": [_failure(result.description, result.error) for result in _failing(found.seen.report)],
-        "changes": [{"what": one.what, "diff": diff_of(one)} for one in changes],
+        "failing": [_failure(result, found.seen.remedies) for result in _wrong(found.seen.report, CheckOutcome.FAIL)],
+        "warnings": [_failure(result, found.seen.remedies) for result in _wrong(found.seen.report, CheckOutcome.WARN)],
+        "changes": [{"repair": one.repair.value, "what": one.what, "diff": diff_of(one)} for one in changes],
         "left_alone": [
             {"object": str(drift.object), "manager": manager, "path": path}
             for drift in found.left_alone
@@ -150,19 +151,30 @@ def _as_json(found: Mending, changes: tuple[Change, ...]) -> dict[str, Any]:
     }
 
 
-def _failure(description: str, error: str) -> dict[str, str]:
-    return {"description": description, "error": error}
+def _failure(result: CheckResult, remedies: tuple[Remedy, ...]) -> dict[str, Any]:
+    """A check that fails or warns, with the repairs that mend it and what to do where they don't."""
+    found = _remedy(result, remedies)
+    return {
+        "description": result.description,
+        "error": result.error,
+        "repairs": [repair.value for repair in found.repairs],
+        "advice": found.advice,
+    }
 
 
-def _failing(report: CheckReport) -> list[Any]:
-    return [result for _, result in report if result.outcome is CheckOutcome.FAIL]
+def _remedy(result: CheckResult, remedies: tuple[Remedy, ...]) -> Remedy:
+    return next((one for one in remedies if one.check == result.description), Remedy(result.description))
+
+
+def _wrong(report: CheckReport, outcome: CheckOutcome) -> list[CheckResult]:
+    return [result for _, result in report if result.outcome is outcome]
 
 
 def _show(found: Mending, changes: tuple[Change, ...], *, done: bool = False) -> None:
     if not done:
-        _show_failures(found.seen.report)
+        _show_failures(found, changes)
     for change in changes:
-        out.print(Text(f"\n{change.what}", "bold"))
+        out.print(Text(f"\n{change.repair}: {change.what}", "bold"))
         for line in diff_of(change)[2:]:
             out.print(Text(line, _STYLES.get(line[0], "")))
     for drift in found.left_alone:
@@ -173,9 +185,23 @@ def _show(found: Mending, changes: tuple[Change, ...], *, done: bool = False) ->
     out.print(f"\n{count} {verb}" if changes else "\nnothing to repair")
 
 
-def _show_failures(report: CheckReport) -> None:
-    failing = _failing(report)
+def _show_failures(found: Mending, changes: tuple[Change, ...]) -> None:
+    """Each check that fails or warns, with the change that mends it, or what somebody has to do."""
+    mended = {change.repair for change in changes}
+    failing = _wrong(found.seen.report, CheckOutcome.FAIL)
     for result in failing:
-        out.print(Text.assemble(("× ", "red"), f"{result.description}\n    {result.error}"))  # noqa: RUF001 - as `check`
+        _show_check(result, found, mended, Text("× ", "red"))  # noqa: RUF001 - as `check`
+    for result in _wrong(found.seen.report, CheckOutcome.WARN):
+        _show_check(result, found, mended, Text("‼ ", "yellow"))
     if not failing:
         out.print(Text.assemble(("√ ", "green"), "every check passes"))
+
+
+def _show_check(result: CheckResult, found: Mending, mended: set[Repair], mark: Text) -> None:
+    out.print(mark + Text(f"{result.description}\n    {result.error}"))
+    remedy = _remedy(result, found.seen.remedies)
+    named = [repair for repair in remedy.repairs if repair in mended]
+    if named:
+        out.print(Text(f"    mended by: {', '.join(named)}", "cyan"))
+    elif remedy.advice:
+        out.print(Text(f"    what to do: {remedy.advice}", "yellow"))

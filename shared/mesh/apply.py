@@ -18,6 +18,7 @@ from shared.mesh.contents import foreign_objects
 from shared.mesh.drift import Drift, ObjectName, owned_by_helm
 from shared.mesh.installation import HELM_MANAGER, conflicts
 from shared.mesh.lease import Lease
+from shared.mesh.naming import of_step
 from shared.mesh.ownership import FIELD_MANAGER
 from shared.mesh.patch import Patch
 from shared.mesh.plan import (
@@ -46,7 +47,7 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
         LeaseLost: another worker took the cluster.
     """
     for step in plan.steps:
-        telemetry.info(f"step: {step!r}")
+        telemetry.info(f"step: {step!r}", repair=of_step(step).value)
         lease.keep()
         match step:
             case WriteNamespace():
@@ -177,5 +178,5 @@ def reapply(step: Reapply, kube: Kube) -> None:
 def patch(kube: Kube, patches: Iterable[Patch]) -> None:
     """Make a verification's repairs; raises Conflict (Temporary) where an object changed since it was looked at."""
     for one in patches:
-        telemetry.info(f"repair: {one.what}")
+        telemetry.info(f"repair: {one.what}", repair=one.repair.value)
         kube.patch(one.path, one.body, kind=one.kind, field_manager=FIELD_MANAGER)

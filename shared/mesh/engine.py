@@ -18,6 +18,7 @@ from shared.mesh.choosing import Charts, Choice, held
 from shared.mesh.contents import foreign_objects
 from shared.mesh.hooks import Prepared, TrustStore, install_hooks, verify_hooks
 from shared.mesh.installation import read_namespace, with_drift
+from shared.mesh.naming import taken_back
 from shared.mesh.ownership import is_ours
 from shared.mesh.plan import (
     Desired,
@@ -38,7 +39,7 @@ from shared.mesh.upgrade import identity
 from shared.mesh.values import refuse
 from shared.mesh.versions import NOBODY, FailedUpgrade, Wish, why_kept
 from shared.mesh.wanted import desired_release, images_of
-from shared.model import UNDECIDED, CheckReport, MeshSettings
+from shared.model import UNDECIDED, CheckReport, MeshSettings, Repair
 
 
 class FleetStore:
@@ -98,13 +99,22 @@ class Mesh:
         self.extensions = ()
         self.version = profile.version
 
-    def plan(self, version: str | None = None, *, request: Wish = NOBODY, failed: FailedUpgrade | None = None) -> Plan:
+    def plan(
+        self,
+        version: str | None = None,
+        *,
+        request: Wish = NOBODY,
+        failed: FailedUpgrade | None = None,
+        repairs: tuple[Repair, ...] = (),
+    ) -> Plan:
         """Look at the cluster and decide what to do; sets `desired`, `extensions`, `version`, `charts` and `kept`.
 
         Args:
             version: the mesh's version, where another than the policy's or the profile's is asked for.
             request: who asks for it; a wish that names no version merely follows from something else.
             failed: the upgrade that was rolled back last.
+            repairs: what a verification found to be broken; objects of these repairs are taken back from whoever
+                changed them.
 
         Raises:
             Temporary: an API or the chart repository can't answer now.
@@ -128,7 +138,7 @@ class Mesh:
             secrets=() if any(choice.holds_values for choice in choices) else prepared.secrets,
             objects=prepared.objects,
             releases=releases,
-            ours=self.ours(prepared),
+            ours=self.ours(prepared) + taken_back(repairs),
             annotations=profile.namespace.annotations,
         )
         there = with_drift(self._kube, there, profile.namespace.name, releases, profile.platform_owned)

@@ -13,7 +13,7 @@ from shared import gke
 from shared.kube import Kube
 from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile
-from shared.model import CheckReport, MeshSettings
+from shared.model import CheckReport, MeshSettings, Remedy, Repair
 
 Clock = Callable[[], dt.datetime]
 
@@ -65,12 +65,16 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         version: the mesh's version as the cluster tells it, or "".
         foreign: field managers of a mesh that this system didn't install, so that nothing of it is written without
             consent; empty where the mesh is ours, or isn't there.
+        remedies: what helps against each check that fails or warns, in the report's order.
+        due: repairs that no check asks for yet: what nears its end, or is missing where no check looks.
     """
 
     report: CheckReport
     repairs: tuple[Patch, ...]
     version: str
     foreign: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    due: tuple[Repair, ...] = ()
 
 
 class InstallHooks(Protocol):

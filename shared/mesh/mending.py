@@ -20,11 +20,12 @@ from shared.mesh.apply import manifest_object, reapply
 from shared.mesh.drift import Drift
 from shared.mesh.hooks import Ranges, Verification, verify_hooks
 from shared.mesh.installation import HELM_MANAGER, find_drift
+from shared.mesh.naming import of_step
 from shared.mesh.ownership import FIELD_MANAGER
 from shared.mesh.plan import Reapply
 from shared.mesh.profile import Profile
 from shared.mesh.releases import newest
-from shared.model import UNDECIDED, MeshSettings
+from shared.model import UNDECIDED, MeshSettings, Repair
 
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The whole object again, a Secret's contents too: bookkeeping of `kubectl apply`, and not to be shown."""
@@ -63,11 +64,13 @@ class Change(msgspec.Struct, frozen=True):
         what: the object and the repair in words.
         before: the live object less its bookkeeping; empty where it is missing.
         after: what a dry run answers, likewise; Secrets' contents are hidden in both.
+        repair: the repair's name.
     """
 
     what: str
     before: dict[str, Any]
     after: dict[str, Any]
+    repair: Repair = Repair.OTHER_OBJECT
 
 
 def observed_ranges(kube: Kube) -> ObservedRanges:
@@ -124,12 +127,12 @@ def changes(kube: Kube, mending: Mending) -> tuple[Change, ...]:
     found = []
     for one in mending.seen.repairs:
         after = kube.patch(one.path, one.body, kind=one.kind, field_manager=FIELD_MANAGER, dry_run=True)
-        found.append(Change(one.what, _shown(kube.get(one.path)), _shown(after)))
+        found.append(Change(one.what, _shown(kube.get(one.path)), _shown(after), one.repair))
     for step in mending.reapply:
         path, body = manifest_object(step, kube)
         after = kube.apply(path, body, field_manager=HELM_MANAGER, force=step.force, dry_run=True)
         what = f"{step.drift.object} of release {step.release.name}"
-        found.append(Change(what, _shown(kube.get(path)), _shown(after)))
+        found.append(Change(what, _shown(kube.get(path)), _shown(after), of_step(step)))
     return tuple(found)
 
 

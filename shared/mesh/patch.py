@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.model import Repair
+
 
 class Patch(msgspec.Struct, frozen=True):
     """One write.
@@ -15,9 +17,11 @@ class Patch(msgspec.Struct, frozen=True):
         what: the object and field in words.
         kind: how Kubernetes merges `body`.
         body: the patch; carries the resourceVersion that was looked at, so that a newer edit isn't overwritten.
+        repair: which repair it is a part of.
     """
 
     path: str
     what: str
     kind: Literal["merge", "strategic"]
     body: dict[str, Any]
+    repair: Repair = Repair.OTHER_OBJECT

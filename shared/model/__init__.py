@@ -19,6 +19,7 @@ from shared.model.messages import (
     Stage,
     VerifyRequest,
 )
+from shared.model.repair import Remedy, Repair
 
 __all__ = [
     "OPTIONS",
@@ -40,6 +41,8 @@ __all__ = [
     "Phase",
     "Reason",
     "Release",
+    "Remedy",
+    "Repair",
     "Stage",
     "VerifyRequest",
     "decode",

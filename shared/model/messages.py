@@ -10,6 +10,7 @@ import msgspec
 
 from shared.model.checks import CheckSummary
 from shared.model.cluster_ref import ClusterRef
+from shared.model.repair import Remedy, Repair
 
 SCHEMA = 1
 """Newest message schema that this version understands."""
@@ -62,6 +63,8 @@ class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         first_seen: when this stage was first asked (RFC 3339); publishTime where absent.
         operation: full name or bare id of a GKE operation to wait for.
         actor: who asked: a person's or a service account's e-mail.
+        repairs: what a verification found to repair, by name; fields of these objects are taken back from whoever
+            changed them, and `restartWorkloads` is done only where it is named.
         schema: version of this message.
     """
 
@@ -74,6 +77,7 @@ class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     first_seen: dt.datetime | None = None
     operation: str | None = None
     actor: str | None = None
+    repairs: tuple[Repair, ...] = ()
     schema: int = SCHEMA
 
 
@@ -136,6 +140,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
         net_admin: whether GKE allows NET_ADMIN on it; None where nobody looked.
         checks: the report in numbers.
         repaired: names of the repairs made by this request.
+        remedies: what helps against each check that fails or warns.
         waits_for: what a Pending or Stuck cluster waits for, or "".
         timings: seconds by stage.
         time: when it was said.
@@ -152,6 +157,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
     net_admin: bool | None = None
     checks: CheckSummary = CheckSummary()
     repaired: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
     waits_for: str = ""
     timings: dict[str, float] = {}
     time: dt.datetime | None = None

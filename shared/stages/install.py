@@ -9,10 +9,11 @@ from collections.abc import Callable
 import msgspec
 
 from shared import gke, kube, policy, telemetry
+from shared.cluster import gcloud_update
 from shared.config import Settings
 from shared.errors import ByomeshError, Refused, shorten
 from shared.helm import Helm
-from shared.mesh import admission, apply, lease
+from shared.mesh import admission, apply, lease, naming
 from shared.mesh.engine import Mesh
 from shared.mesh.hooks import TrustStore
 from shared.mesh.plan import Kind, Plan
@@ -118,7 +119,7 @@ def _operation_wait(request: InstallRequest, google: gke.Gke, waiting: Waiting) 
 def _plan(mesh: Mesh, request: InstallRequest, cluster: gke.Cluster, record: UpgradeRecord) -> Plan:
     with telemetry.stage_timer("plan"):
         asked = upgrading.wish_of(request)
-        plan = mesh.plan(request.version, request=asked, failed=record.memory.failed)
+        plan = mesh.plan(request.version, request=asked, failed=record.memory.failed, repairs=request.repairs)
     if plan.kind is Kind.REFUSE:
         raise _foreign(plan, cluster)
     return plan
@@ -161,10 +162,7 @@ def _denied(cluster: gke.Cluster, verdict: admission.Verdict, waiting: Waiting, 
 def _way_to_net_admin(cluster: gke.Cluster) -> str:
     if not cluster.autopilot:
         return "let what denies it admit NET_ADMIN"
-    return (
-        f"gcloud container clusters update {cluster.ref.name} --project {cluster.ref.project} "
-        f"--location {cluster.ref.location} --workload-policies=allow-net-admin"
-    )
+    return gcloud_update(cluster.ref, "--workload-policies=allow-net-admin")
 
 
 def _foreign(plan: Plan, cluster: gke.Cluster) -> Refused:
@@ -198,7 +196,8 @@ def _verify(request: InstallRequest, status: MeshStatus, mesh: Mesh, plan: Plan)
         return Done(next=(verify,))
     message = f"{plan.kind}: {plan.reason}" + (f"; left alone: {left_alone}" if left_alone else "")
     message = "; ".join((message, *plan.notes))
+    repaired = () if plan.kind is Kind.INSTALL else tuple(one.value for one in naming.of_steps(plan.steps))
     told = msgspec.structs.replace(
-        status, phase=Phase.VERIFYING, reason="Verifying", version=mesh.version, message=message
+        status, phase=Phase.VERIFYING, reason="Verifying", version=mesh.version, message=message, repaired=repaired
     )
     return Done(status=told, next=(verify,))

@@ -12,9 +12,11 @@ from shared import gke, kube, policy, telemetry
 from shared.config import Settings
 from shared.mesh import apply, readiness, record
 from shared.mesh.hooks import Verification, verify_hooks
+from shared.mesh.loss import find_loss
 from shared.mesh.profile import Profile, load_profile
-from shared.model import CheckSummary, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
+from shared.model import CheckSummary, MeshStatus, Phase, Repair, VerifyRequest
 from shared.outcome import Later, Outcome
+from shared.stages.concluding import DRIFTED, Found, conclude
 from shared.stages.watching import Watch
 
 Connect = Callable[[gke.Cluster], kube.Kube]
@@ -22,7 +24,6 @@ Clock = Callable[[], dt.datetime]
 _POLL = 0.1
 """Seconds between two looks at the Deployments while one verification waits for them."""
 _REPAIR_TRIES = 5
-CLUSTER_NETWORKS = "clusterNetworks"
 
 
 def run(
@@ -74,20 +75,40 @@ def run(
         )
         with telemetry.stage_timer("repair"):
             seen = _repaired(api, seen, look)
-        repaired = (CLUSTER_NETWORKS,)
+        repaired = (Repair.CLUSTER_NETWORKS.value,)
     status = msgspec.structs.replace(
-        status, version=request.version or seen.version, checks=CheckSummary.of(seen.report), repaired=repaired
+        status,
+        version=request.version or seen.version,
+        checks=CheckSummary.of(seen.report),
+        repaired=repaired,
+        remedies=seen.remedies,
     )
+    found = _found(api, profile, seen, waits_for, looked=bool(request.release or repaired))
     watch = Watch(api, request, settings, clock())
-    if waits_for and not repaired:
+    if waits_for and not repaired and not (found.broken and request.attempt < settings.repair_attempts):
         why = readiness.why(api, profile)
         given_up = watch.pods(waits_for, why, status)
         return given_up or _later(status, "PodsNotReady", _with_reason(waits_for, why), settings)
-    told, following = conclude(request, status, profile, settings, seen.foreign)
+    told, following = conclude(request, status, profile, settings, found)
     done = watch.conclude(told, following, waits_for)
-    if done.status is not None:
+    if done.status is not None and done.status.reason != DRIFTED:
+        # What the installer will find, or will find to be nothing, is told once it did.
         record.write(api, done.status)
     return done
+
+
+def _found(api: kube.Kube, profile: Profile, seen: Verification, waits_for: str, *, looked: bool) -> Found:
+    """What one look found beside the checks; what the installer has just looked through, or will, isn't compared."""
+    there = api.get(f"/api/v1/namespaces/{profile.namespace.name}") is not None
+    drift, releases = find_loss(api, profile) if there and not looked and not seen.foreign else ((), ())
+    return Found(
+        foreign=seen.foreign,
+        remedies=seen.remedies,
+        due=seen.due,
+        drift=drift,
+        releases=releases,
+        waits_for=waits_for,
+    )
 
 
 def _repaired(api: kube.Kube, seen: Verification, look: Callable[[], Verification]) -> Verification:
@@ -138,52 +159,3 @@ def _later(status: MeshStatus, reason: str, waits_for: str, settings: Settings) 
         limit=settings.readiness_limit,
         status=msgspec.structs.replace(status, message=f"{status.mesh} waits for {waits_for}"),
     )
-
-
-def conclude(
-    request: VerifyRequest,
-    status: MeshStatus,
-    profile: Profile,
-    settings: Settings,
-    foreign: tuple[str, ...] = (),
-) -> tuple[MeshStatus, tuple[InstallRequest, ...]]:
-    """What to say and what to queue after the last look; pure.
-
-    Args:
-        request: what was asked.
-        status: what is known, the checks included.
-        profile: the mesh.
-        settings: how many repairs are tried.
-        foreign: field managers of a mesh that others installed; it is judged, and never repaired.
-    """
-    failing = status.checks.failing
-    again = request.attempt < settings.repair_attempts
-    repair = InstallRequest(
-        cluster=request.cluster,
-        mesh=request.mesh,
-        version=request.version,
-        reason=Reason.REPAIR,
-        request_id=request.request_id,
-        attempt=request.attempt + 1,
-        actor=request.actor,
-    )
-    if failing:
-        first = failing[0]
-        words = f"{len(failing)} of the checks failed, the first: {first.description}: {first.error}"
-        if foreign:
-            words += f"; byomesh didn't install this mesh (managed by {', '.join(foreign)}), so nothing of it is mended"
-            return _phase(status, Phase.DEGRADED, "ForeignMesh", words), ()
-        if again:
-            return _phase(status, Phase.DEGRADED, "ChecksFailed", f"{words}; a repair is queued"), (repair,)
-        words += f"; {request.attempt} repairs didn't help: mend it by hand, then publish the request again"
-        return _phase(status, Phase.FAILED, "RepairsDidNotHelp", words), ()
-    following = (repair,) if status.repaired else ()
-    if status.net_admin is False and profile.needs_net_admin:
-        words = "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
-        return _phase(status, Phase.DEGRADED, "NetAdminOff", words), following
-    ready = f"{status.mesh} {status.version} works: {status.checks.passed} checks passed, {status.checks.warned} warned"
-    return _phase(status, Phase.READY, "ChecksPassed", ready), following
-
-
-def _phase(status: MeshStatus, phase: Phase, reason: str, message: str) -> MeshStatus:
-    return msgspec.structs.replace(status, phase=phase, reason=reason, message=message)

@@ -20,13 +20,18 @@ from shared.mesh.drift import Drift, ObjectName
 from shared.mesh.hooks import Ranges, Verification
 from shared.mesh.mending import Change, Mending, ObservedRanges
 from shared.mesh.patch import Patch
-from shared.model import CategoryReport, CheckOutcome, CheckReport, CheckResult
+from shared.model import CategoryReport, CheckOutcome, CheckReport, CheckResult, Remedy, Repair
 from tests.unit.doors import EU1, MemoryGke, autopilot
 from tests.unit.memory_kube import MemoryKube
 
 CROSS = "×"  # noqa: RUF001 - the mark that `linkerd check` prints
 PATCH = Patch("/api/v1/namespaces/linkerd/configmaps/c", "ConfigMap c: networks", "merge", {"data": {"n": "2"}})
-CHANGE = Change("ConfigMap c: networks", {"data": {"n": "1"}, "kind": "C"}, {"data": {"n": "2"}, "kind": "C"})
+CHANGE = Change(
+    "ConfigMap c: networks",
+    {"data": {"n": "1"}, "kind": "C"},
+    {"data": {"n": "2"}, "kind": "C"},
+    Repair.CLUSTER_NETWORKS,
+)
 HELD = Drift(ObjectName("Role", "linkerd", "r"), ("rules",), (("kubectl-edit", ".rules"), ("flux", ".labels")))
 
 
@@ -103,7 +108,7 @@ def test_a_plan_shows_what_fails_and_what_would_change(looks: Looks) -> None:
         f"{CROSS} the networks",
         "    they [lack] the Services",
         "",
-        "ConfigMap c: networks",
+        "clusterNetworks: ConfigMap c: networks",
         *DIFF[2:],
         "left alone: Role linkerd/r at .rules, which kubectl-edit holds",
         "left alone: Role linkerd/r at .labels, which flux holds",
@@ -111,6 +116,37 @@ def test_a_plan_shows_what_fails_and_what_would_change(looks: Looks) -> None:
         "1 repair would be written",
     ]
     assert looks.written == []
+
+
+def test_a_plan_says_of_each_check_what_mends_it_or_what_to_do(looks: Looks) -> None:
+    results = (
+        CheckResult("the networks", CheckOutcome.FAIL, "they lack"),
+        CheckResult("the issuer", CheckOutcome.FAIL, "it expired"),
+        CheckResult("the pods", CheckOutcome.WARN, "no room"),
+    )
+    remedies = (
+        Remedy("the networks", (Repair.CLUSTER_NETWORKS,), "add them"),
+        Remedy("the issuer", (Repair.ISSUER_RENEWAL,), "ask its CA"),
+        Remedy("the pods", (), "add nodes"),
+    )
+    seen = Verification(
+        report=CheckReport((CategoryReport("c", results),)), repairs=(PATCH,), version="", remedies=remedies
+    )
+    looks.let(*[Mending(seen=seen, reapply=(), left_alone=())] * 2)
+    assert run("plan").stdout.splitlines()[:9] == [
+        f"{CROSS} the networks",
+        "    they lack",
+        "    mended by: clusterNetworks",
+        f"{CROSS} the issuer",
+        "    it expired",
+        "    what to do: ask its CA",
+        "‼ the pods",
+        "    no room",
+        "    what to do: add nodes",
+    ]
+    told = json.loads(run("plan", "-o", "json").stdout)
+    assert told["failing"][1]["repairs"] == ["issuerRenewal"]
+    assert [one["advice"] for one in (*told["failing"], *told["warnings"])] == ["add them", "ask its CA", "add nodes"]
 
 
 def test_a_plan_of_nothing_ends_well(looks: Looks) -> None:
@@ -122,11 +158,14 @@ def test_a_plan_of_nothing_ends_well(looks: Looks) -> None:
 def test_a_plan_as_json(looks: Looks) -> None:
     looks.let(found(healthy=False, repairs=(PATCH, PATCH), left_alone=(HELD,)))
     result = run("plan", "-o", "json")
-    change = {"what": "ConfigMap c: networks", "diff": DIFF}
+    change = {"repair": "clusterNetworks", "what": "ConfigMap c: networks", "diff": DIFF}
     assert result.exit_code == 3
     assert json.loads(result.stdout) == {
         "healthy": False,
-        "failing": [{"description": "the networks", "error": "they [lack] the Services"}],
+        "failing": [
+            {"description": "the networks", "error": "they [lack] the Services", "repairs": [], "advice": ""},
+        ],
+        "warnings": [],
         "changes": [change, change],
         "left_alone": [
             {"object": "Role linkerd/r", "manager": "kubectl-edit", "path": ".rules"},
@@ -176,7 +215,7 @@ def test_a_repair_writes_and_looks_again(looks: Looks) -> None:
     result = run("repair")
     assert (result.exit_code, looks.written) == (0, [broken])
     assert result.stdout.splitlines()[1:] == [
-        "ConfigMap c: networks",
+        "clusterNetworks: ConfigMap c: networks",
         *DIFF[2:],
         "",
         "1 repair written",

@@ -29,17 +29,23 @@ from shared.model import (
     MeshStatus,
     Phase,
     Reason,
+    Release,
+    Repair,
     VerifyRequest,
 )
 from shared.outcome import Done, Ignored, Later
 from shared.policy import BUILT_IN
 from shared.stages import verify
+from shared.stages.concluding import Found, conclude
 from tests.unit.doors import EU1, NOW, MemoryGke, autopilot, clock
 from tests.unit.memory_kube import MemoryKube
 
 PROFILE = load_profile("linkerd")
 SETTINGS = Settings(project="mesh", readiness_poll=0.0)
-REQUEST = VerifyRequest(cluster=EU1, mesh="linkerd", version="edge-26.6.3", request_id="op-1", first_seen=NOW)
+INSTALLED = (Release("linkerd-control-plane", "linkerd-control-plane-2026.6.3", "", 1),)
+REQUEST = VerifyRequest(
+    cluster=EU1, mesh="linkerd", version="edge-26.6.3", request_id="op-1", first_seen=NOW, release=INSTALLED
+)
 CONFIG = "/api/v1/namespaces/linkerd/configmaps/linkerd-config"
 APPS = "/apis/apps/v1/namespaces/linkerd"
 RECORD = "/api/v1/namespaces/byomesh-system/configmaps/byomesh-status"
@@ -126,6 +132,9 @@ REPAIR = InstallRequest(
 )
 
 
+NETWORKS = msgspec.structs.replace(REPAIR, repairs=(Repair.CLUSTER_NETWORKS,))
+
+
 def test_a_healthy_mesh_is_ready_and_recorded_once() -> None:
     kube = cluster_with()
     status, following = done(run(kube, Hooks(seen(GOOD, WARNED))))
@@ -161,7 +170,7 @@ def test_networks_are_repaired_proved_and_handed_to_helm() -> None:
     assert kube.objects[CONFIG]["data"] == {"values": "mended"}
     assert kube.objects[CONFIG]["metadata"]["managedFields"] == [{"manager": "byomesh"}]
     assert (status.phase, status.repaired, status.checks.passed) == (Phase.READY, ("clusterNetworks",), 2)
-    assert following == (REPAIR,)
+    assert following == (NETWORKS,)
     assert hooks.expected == ["edge-26.6.3", "edge-26.6.3"]
 
 
@@ -253,7 +262,7 @@ def test_a_wait_without_a_reason_has_none() -> None:
 def test_networks_are_repaired_before_the_pods_are_ready() -> None:
     kube = cluster_with(ready=0)
     status, following = done(run(kube, Hooks(seen(BAD, repairs=(PATCH,)), seen(BAD))))
-    assert (status.phase, status.repaired, following) == (Phase.DEGRADED, ("clusterNetworks",), (REPAIR,))
+    assert (status.phase, status.repaired, following) == (Phase.DEGRADED, ("clusterNetworks",), (NETWORKS,))
 
 
 def test_a_mesh_that_is_not_there_is_judged_and_not_waited_for() -> None:
@@ -276,7 +285,7 @@ def test_a_mesh_on_a_cluster_that_lost_net_admin_works_and_is_degraded() -> None
     status, following = done(run(cluster_with(), Hooks(seen(GOOD)), google=google))
     assert (status.phase, status.reason, status.net_admin, following) == (Phase.DEGRADED, "NetAdminOff", False, ())
     status, following = done(run(cluster_with(), Hooks(seen(BAD, repairs=(PATCH,)), seen(GOOD)), google=google))
-    assert (status.reason, following) == ("NetAdminOff", (REPAIR,))
+    assert (status.reason, following) == ("NetAdminOff", (NETWORKS,))
 
 
 def test_a_standard_cluster_needs_nobodys_leave() -> None:
@@ -373,9 +382,10 @@ def test_repairs_are_bounded_and_ready_means_that_nothing_failed(
         net_admin=net_admin,
         repaired=("clusterNetworks",) if repaired else (),
     )
-    told, following = verify.conclude(request, status, PROFILE, settings)
+    told, following = conclude(request, status, PROFILE, settings, Found())
     assert (told.phase is Phase.READY) == (not checks.failing and net_admin is not False)
     assert (told.phase is Phase.FAILED) == (bool(checks.failing) and attempt >= attempts)
     assert bool(following) == (attempt < attempts and (bool(checks.failing) or repaired))
     facts: dict[str, Any] = {"reason": Reason.REPAIR, "attempt": attempt + 1, "actor": "a"}
+    facts["repairs"] = (Repair.CLUSTER_NETWORKS,) if repaired else ()
     assert all(one == msgspec.structs.replace(REPAIR, **facts) for one in following)

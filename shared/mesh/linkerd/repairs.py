@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from shared.mesh.patch import Patch
+from shared.model import Repair
 
 PROXY_VARIABLES = ("LINKERD2_PROXY_DESTINATION_PROFILE_NETWORKS", "LINKERD2_PROXY_POLICY_CLUSTER_NETWORKS")
 """What tells a proxy which addresses are the cluster's."""
@@ -63,6 +64,7 @@ def config_map_patch(config: Mapping[str, Any], networks: str) -> Patch | None:
         f"ConfigMap {metadata['name']}, values: clusterNetworks",
         "merge",
         {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "data": {"values": changed}},
+        Repair.CLUSTER_NETWORKS,
     )
 
 
@@ -85,6 +87,7 @@ def deployment_patch(deployment: Mapping[str, Any], networks: str) -> Patch | No
             "metadata": {"resourceVersion": metadata["resourceVersion"]},
             "spec": {"template": {"spec": changes}},
         },
+        Repair.CLUSTER_NETWORKS,
     )
 
 
@@ -126,6 +129,7 @@ def overrides_patch(secret: Mapping[str, Any], networks: str) -> Patch | None:
             "metadata": {"resourceVersion": metadata["resourceVersion"]},
             "data": {key: base64.b64encode(changed.encode()).decode()},
         },
+        Repair.CLUSTER_NETWORKS,
     )
 
 

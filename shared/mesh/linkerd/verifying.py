@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 
+from shared.cluster import Cluster
 from shared.kube import Kube
 from shared.mesh.hooks import Ranges, Verification
-from shared.mesh.linkerd import checks, networks, repairs
+from shared.mesh.linkerd import checks, networks, renewals, repairs
 from shared.mesh.linkerd.installing import wished_networks
+from shared.mesh.linkerd.lacking import lacking
+from shared.mesh.linkerd.remedies import About, remedies
 from shared.mesh.observe import observe
 from shared.mesh.ownership import is_ours
 from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile
 from shared.mesh.snapshot import MeshSnapshot
-from shared.model import MeshSettings
+from shared.model import MeshSettings, Repair
 
 _CONFIG = "linkerd-config"
 _OVERRIDES = "linkerd-config-overrides"
@@ -26,12 +29,37 @@ def look(
     snapshot = observe(kube, namespace=profile.namespace.name)
     version = _version(snapshot)
     report = checks.run(snapshot, now, expected_version=expected_version or version or None)
+    foreign = _foreign(snapshot)
+    computed = wish.cluster_networks == "computed"
+    about = About(
+        ours=not foreign,
+        computed=computed,
+        autopilot=ranges.autopilot if isinstance(ranges, Cluster) else None,
+        cluster=ranges.ref if isinstance(ranges, Cluster) else None,
+    )
     return Verification(
         report=report,
-        repairs=_network_repairs(kube, profile, ranges, snapshot) if wish.cluster_networks == "computed" else (),
+        repairs=_network_repairs(kube, profile, ranges, snapshot) if computed else (),
         version=version,
-        foreign=_foreign(snapshot),
+        foreign=foreign,
+        remedies=remedies(report, about),
+        due=() if foreign or snapshot.config is None else _due(snapshot, profile, now),
     )
+
+
+_RENEWALS = {
+    renewals.Credential.ISSUER: Repair.ISSUER_RENEWAL,
+    renewals.Credential.SERVING: Repair.SERVING_CERTIFICATE_RENEWAL,
+}
+
+
+def _due(snapshot: MeshSnapshot, profile: Profile, now: dt.datetime) -> tuple[Repair, ...]:
+    """What is to be repaired though no check says so."""
+    labels = next((one.labels for one in snapshot.namespaces if one.name == snapshot.namespace), {})
+    unlabelled = any(labels.get(key) != value for key, value in profile.namespace.labels.items())
+    ending = (_RENEWALS[one.credential] for one in renewals.due(snapshot, now) if one.automatic)
+    found = ((Repair.NAMESPACE_LABELS,) if unlabelled else ()) + lacking(snapshot)
+    return tuple(dict.fromkeys((*found, *ending)))
 
 
 def _foreign(snapshot: MeshSnapshot) -> tuple[str, ...]:

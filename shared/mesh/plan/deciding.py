@@ -129,6 +129,8 @@ def may_take_back(drift: Drift, ours: tuple[tuple[str, str, str], ...]) -> bool:
 
 def _is_within(path: str, above: str) -> bool:
     """Whether a field, as conflicts name it (`.webhooks[name="x"].rules`), is the one at `above` or below it."""
+    if not above:
+        return True
     pattern = re.escape(above).replace(r"\[\*\]", r"\[[^\]]*\]")
     return re.match(rf"{pattern}(?![^.\[])", path.lstrip(".")) is not None
 

@@ -38,7 +38,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
         releases: in the order of installation.
         ours: (kind, name, path) of the fields that may be taken back from others, all below the path included: what
             this system itself repairs, and what the platform edits after every apply. A name of "" is any object of
-            the kind, and `[*]` in a path is any item of a list.
+            the kind, `[*]` in a path is any item of a list, and a path of "" is the whole object.
     """
 
     namespace: str

@@ -1,0 +1,43 @@
+"""Certificates of a mesh of ours that are gone or can't be read, where no check of `linkerd check` looks; pure.
+
+The policy validator's certificate is only checked where its Secret exists, and a Secret that lost one of its keys is
+noticed by pods that start, not by a check.
+"""
+
+from __future__ import annotations
+
+from shared.mesh.linkerd import trust
+from shared.mesh.linkerd.certificates import Webhook
+from shared.mesh.linkerd.secrets import ISSUER_SECRET, webhook_secret_name
+from shared.mesh.snapshot import Credential, MeshSnapshot
+from shared.model import Repair
+
+_CERTIFICATE, _KEY, _AUTHORITY = "tls.crt", "tls.key", "ca.crt"
+
+
+def lacking(snapshot: MeshSnapshot) -> tuple[Repair, ...]:
+    """The repairs of the Secrets that don't hold what the installer writes into them."""
+    found = []
+    if not _whole(snapshot.credentials.get(ISSUER_SECRET)):
+        found.append(Repair.ISSUER_RENEWAL)
+    if not all(_whole(snapshot.credentials.get(webhook_secret_name(webhook))) for webhook in Webhook):
+        found.append(Repair.SERVING_CERTIFICATE_RENEWAL)
+    return tuple(found)
+
+
+def _whole(credential: Credential | None) -> bool:
+    if credential is None:
+        return False
+    key = credential.keys.get(_KEY)
+    return key is not None and not key.fault and all(map(_readable, _pems(credential)))
+
+
+def _pems(credential: Credential) -> list[str]:
+    return [credential.certificates.get(entry, "") for entry in (_CERTIFICATE, _AUTHORITY)]
+
+
+def _readable(pem: str) -> bool:
+    try:
+        return bool(trust.read_certificates(pem))
+    except trust.PemError:
+        return False

@@ -1,0 +1,135 @@
+"""What to say and what to queue after the last look of a verification; pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from shared.config import Settings
+from shared.mesh.drift import Drift
+from shared.mesh.naming import of_object
+from shared.mesh.profile import Profile
+from shared.model import InstallRequest, MeshStatus, Phase, Reason, Remedy, Repair, VerifyRequest
+
+DRIFTED = "Drifted"
+"""The reason of a status that only hands drift to the installer, while every check passes."""
+_NAMED = 5
+"""How many drifted objects a message names."""
+_RENEWALS = frozenset({Repair.ISSUER_RENEWAL, Repair.SERVING_CERTIFICATE_RENEWAL})
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a verification found beside the checks' outcomes.
+
+    Attributes:
+        foreign: field managers of a mesh that others installed; it is judged, and never repaired.
+        remedies: what helps against each check that fails or warns.
+        due: repairs that no check asks for.
+        drift: objects that aren't as their release has them, as far as reading tells.
+        releases: `releaseReapplied` where a release is not deployed.
+        waits_for: what of the mesh isn't ready; "" where all is.
+    """
+
+    foreign: tuple[str, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    due: tuple[Repair, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    releases: tuple[Repair, ...] = ()
+    waits_for: str = ""
+
+    @property
+    def broken(self) -> bool:
+        """Whether something is to be repaired that pods may be waiting for in vain."""
+        return bool(self.due or self.drift or self.releases)
+
+
+def conclude(
+    request: VerifyRequest, status: MeshStatus, profile: Profile, settings: Settings, found: Found
+) -> tuple[MeshStatus, tuple[InstallRequest, ...]]:
+    """Decide.
+
+    Args:
+        request: what was asked.
+        status: what is known, the checks included.
+        profile: the mesh.
+        settings: how many repairs are tried.
+        found: what was found beside.
+    """
+    wanted = wanted_repairs(status, found)
+    again = request.attempt < settings.repair_attempts
+    repair = InstallRequest(
+        cluster=request.cluster,
+        mesh=request.mesh,
+        version=request.version,
+        reason=Reason.REPAIR,
+        request_id=request.request_id,
+        attempt=request.attempt + 1,
+        actor=request.actor,
+        repairs=wanted,
+    )
+    if status.checks.failing:
+        return _failing(request, status, found, (repair,) if again else ())
+    following = (repair,) if again and (wanted or status.repaired) and not found.foreign else ()
+    if status.net_admin is False and profile.needs_net_admin:
+        words = "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
+        return _phase(status, Phase.DEGRADED, "NetAdminOff", words), following
+    if following and not _RENEWALS.issuperset(wanted) and found.broken:
+        words = f"{status.mesh} passes every check, but {_drift_words(found)}; a repair is queued"
+        return _phase(status, Phase.DEGRADED, DRIFTED, words), following
+    ready = f"{status.mesh} {status.version} works: {status.checks.passed} checks passed, {status.checks.warned} warned"
+    return _phase(status, Phase.READY, "ChecksPassed", ready), following
+
+
+def wanted_repairs(status: MeshStatus, found: Found) -> tuple[Repair, ...]:
+    """The repairs to queue, each once.
+
+    A drifted object is named by its own repair, which takes it back from whoever changed it, only where the mesh
+    doesn't work; where it does, the installer applies what nobody else holds.
+    """
+    failing = {one.description for one in status.checks.failing}
+    named = [Repair(one) for one in status.repaired]
+    named += [repair for remedy in found.remedies if remedy.check in failing for repair in remedy.repairs]
+    named += [*found.due, *found.releases]
+    if failing or found.waits_for:
+        named += [of_object(drift.object) for drift in found.drift]
+    elif found.drift:
+        named.append(Repair.RELEASE_REAPPLIED)
+    return tuple(dict.fromkeys(named))
+
+
+def _failing(
+    request: VerifyRequest, status: MeshStatus, found: Found, repair: tuple[InstallRequest, ...]
+) -> tuple[MeshStatus, tuple[InstallRequest, ...]]:
+    failing = status.checks.failing
+    first = failing[0]
+    words = f"{len(failing)} of the checks failed, the first: {first.description}: {first.error}"
+    advice = next((one.advice for one in found.remedies if one.check == first.description), "")
+    if found.foreign:
+        words += (
+            f"; byomesh didn't install this mesh (managed by {', '.join(found.foreign)}), so nothing of it is mended"
+        )
+        return _phase(status, Phase.DEGRADED, "ForeignMesh", _with_advice(words, advice)), ()
+    if found.remedies and not wanted_repairs(status, found):
+        words = _with_advice(f"{words}; no repair of byomesh's mends that", advice)
+        return _phase(status, Phase.DEGRADED, "CannotRepair", f"{words}; then publish the request again"), ()
+    if repair:
+        return _phase(status, Phase.DEGRADED, "ChecksFailed", f"{words}; a repair is queued"), repair
+    words += f"; {request.attempt} repairs didn't help: mend it by hand, then publish the request again"
+    return _phase(status, Phase.FAILED, "RepairsDidNotHelp", _with_advice(words, advice)), ()
+
+
+def _with_advice(words: str, advice: str) -> str:
+    return f"{words}; what to do: {advice}" if advice else words
+
+
+def _drift_words(found: Found) -> str:
+    if found.drift:
+        named = ", ".join(f"{one.object} at {one.paths[0]}" for one in found.drift[:_NAMED])
+        more = f" and {len(found.drift) - _NAMED} more" if len(found.drift) > _NAMED else ""
+        return f"{named}{more} is not as its release has it"
+    if found.releases:
+        return "a Helm release is missing or unfinished"
+    return f"{', '.join(found.due)} is due"
+
+
+def _phase(status: MeshStatus, phase: Phase, reason: str, message: str) -> MeshStatus:
+    return msgspec.structs.replace(status, phase=phase, reason=reason, message=message)

@@ -1,0 +1,96 @@
+"""What a verification says and queues, by what it found."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from shared.config import Settings
+from shared.mesh.drift import Drift, ObjectName
+from shared.mesh.profile import load_profile
+from shared.model import CheckSummary, FailingCheck, MeshStatus, Phase, Reason, Remedy, Repair, VerifyRequest
+from shared.stages.concluding import Found, conclude
+from tests.unit.doors import EU1
+
+PROFILE = load_profile("linkerd")
+SETTINGS = Settings(project="mesh")
+REQUEST = VerifyRequest(cluster=EU1, mesh="linkerd", version="edge-1")
+FINE = MeshStatus(
+    cluster=EU1, mesh="linkerd", version="edge-1", phase=Phase.VERIFYING, reason="", message="", net_admin=True
+)
+BROKEN = msgspec.structs.replace(FINE, checks=CheckSummary(failing=(FailingCheck("c", "d", "it is gone"),)))
+ROLE = Drift(ObjectName("ClusterRole", "", "linkerd-policy"), ("rules",))
+JOB = Drift(ObjectName("CronJob", "linkerd", "linkerd-heartbeat"), ("(missing)",))
+
+
+def concluded(status: MeshStatus, found: Found, attempt: int = 0) -> tuple[Phase, str, str, tuple[Repair, ...] | None]:
+    request = msgspec.structs.replace(REQUEST, attempt=attempt)
+    told, following = conclude(request, status, PROFILE, SETTINGS, found)
+    assert len(following) <= 1
+    for one in following:
+        assert (one.reason, one.attempt, one.version) == (Reason.REPAIR, attempt + 1, "edge-1")
+    return told.phase, told.reason, told.message, following[0].repairs if following else None
+
+
+def test_drift_in_a_mesh_that_works_is_handed_on_and_takes_nothing_back() -> None:
+    phase, reason, message, repairs = concluded(FINE, Found(drift=(JOB,)))
+    assert (phase, reason, repairs) == (Phase.DEGRADED, "Drifted", (Repair.RELEASE_REAPPLIED,))
+    assert message == (
+        "linkerd passes every check, but CronJob linkerd/linkerd-heartbeat at (missing) is not as its release has it; "
+        "a repair is queued"
+    )
+
+
+def test_drift_that_pods_or_checks_suffer_from_is_taken_back() -> None:
+    assert concluded(FINE, Found(drift=(ROLE, JOB), waits_for="pods"))[3] == (Repair.RBAC, Repair.WORKLOAD)
+    remedies = (Remedy("d", (Repair.CRD,)), Remedy("other", (Repair.CONFIG,)))
+    found = Found(drift=(ROLE,), remedies=remedies, due=(Repair.ISSUER_RENEWAL,))
+    phase, reason, _, repairs = concluded(BROKEN, found)
+    assert (phase, reason) == (Phase.DEGRADED, "ChecksFailed")
+    assert repairs == (Repair.CRD, Repair.ISSUER_RENEWAL, Repair.RBAC)
+
+
+def test_renewals_are_queued_though_the_mesh_is_ready() -> None:
+    found = Found(due=(Repair.ISSUER_RENEWAL, Repair.SERVING_CERTIFICATE_RENEWAL))
+    assert concluded(FINE, found)[::3] == (Phase.READY, found.due)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (Found(due=(Repair.NAMESPACE_LABELS,)), "but namespaceLabels is due; a repair"),
+        (Found(releases=(Repair.RELEASE_REAPPLIED,)), "but a Helm release is missing or unfinished; a repair"),
+        (Found(drift=(ROLE,) * 7), " and 2 more is not as its release has it; a repair"),
+    ],
+)
+def test_what_is_due_is_said(found: Found, words: str) -> None:
+    phase, reason, message, _ = concluded(FINE, found)
+    assert (phase, reason) == (Phase.DEGRADED, "Drifted")
+    assert words in message
+
+
+def test_attempts_end() -> None:
+    found = Found(drift=(ROLE,), due=(Repair.ISSUER_RENEWAL,))
+    assert concluded(FINE, found, attempt=3)[::3] == (Phase.READY, None)
+    phase, reason, message, repairs = concluded(
+        BROKEN, Found(remedies=(Remedy("d", (Repair.CRD,), "look after it"),)), 3
+    )
+    assert (phase, reason, repairs) == (Phase.FAILED, "RepairsDidNotHelp", None)
+    assert message.endswith("publish the request again; what to do: look after it")
+
+
+def test_what_no_repair_mends_is_said_at_once_with_what_to_do() -> None:
+    phase, reason, message, repairs = concluded(BROKEN, Found(remedies=(Remedy("d", (), "ask its owner"),)))
+    assert (phase, reason, repairs) == (Phase.DEGRADED, "CannotRepair", None)
+    assert message == (
+        "1 of the checks failed, the first: d: it is gone; no repair of byomesh's mends that; "
+        "what to do: ask its owner; then publish the request again"
+    )
+
+
+def test_a_mesh_of_others_gets_advice_and_no_repair() -> None:
+    found = Found(foreign=("helm",), remedies=(Remedy("d", (Repair.CRD,), "ask its owner"),), drift=(ROLE,))
+    phase, reason, message, repairs = concluded(BROKEN, found)
+    assert (phase, reason, repairs) == (Phase.DEGRADED, "ForeignMesh", None)
+    assert message.endswith("so nothing of it is mended; what to do: ask its owner")
+    assert concluded(FINE, found)[::3] == (Phase.READY, None)
