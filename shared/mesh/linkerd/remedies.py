@@ -148,6 +148,15 @@ ENTRIES: dict[str, _Entry] = {
     "pod-labels": _Entry(advice=_LABELS),
     "service-labels": _Entry(advice=_LABELS),
     "service-annotations": _Entry(advice=_LABELS),
+    "admission": _Entry(
+        (Repair.WEBHOOK_CONFIGURATION,), "let the control plane reach the injector's port, as the check says"
+    ),
+    "requests-own": _Entry(_RELEASE, "give every container of the control plane resource requests in the values"),
+    "requests-meshed": _Entry(advice="give these containers resource requests"),
+    "unmeshed": _RESTART,
+    "outdated-version": _RESTART,
+    "outdated-networks": _RESTART,
+    "outdated-trust-anchors": _RESTART,
     "extension-namespaces": _Entry(advice="label one namespace for each extension, and only one"),
 }
 """What helps, by the check's id; `PREFIXES` has the checks that come by the family."""
