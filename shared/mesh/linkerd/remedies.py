@@ -148,6 +148,7 @@ ENTRIES: dict[str, _Entry] = {
     "pod-labels": _Entry(advice=_LABELS),
     "service-labels": _Entry(advice=_LABELS),
     "service-annotations": _Entry(advice=_LABELS),
+    "opaque-ports": _Entry(advice="say the same of opaque ports on the Service and on the pods behind it"),
     "admission": _Entry(
         (Repair.WEBHOOK_CONFIGURATION,), "let the control plane reach the injector's port, as the check says"
     ),
