@@ -130,6 +130,7 @@ def create_cluster(
     services_cidr: Annotated[str, typer.Option(help="The Services' range; 34.118.224.0/20 where absent.")] = "",
     operation_seconds: Annotated[float, typer.Option(min=0, help="Seconds that each GKE operation on it takes.")] = 2.0,
     node_seconds: Annotated[float, typer.Option(min=0, help="Seconds from RUNNING to the first nodes.")] = 0.0,
+    nodes: Annotated[int, typer.Option(min=0, max=20, help="Nodes; a highly available mesh needs three.")] = 2,
     api_version: Annotated[str, typer.Option(help="v1 or v1beta1: the API that its audit entries name.")] = "v1",
     output: Output = Format.TABLE,
 ) -> None:
@@ -145,6 +146,7 @@ def create_cluster(
         "services_cidr": services_cidr,
         "operation_seconds": operation_seconds,
         "node_seconds": node_seconds,
+        "nodes": nodes,
         "api_version": api_version,
     }
     with told():

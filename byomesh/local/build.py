@@ -22,7 +22,7 @@ from pathlib import Path
 
 from byomesh.local.toolchain import BuildError, cache_folder, file_lock, find_go
 
-__all__ = ["Binaries", "BuildError", "Progress", "ensure_binaries"]
+__all__ = ["Binaries", "BuildError", "Progress", "built_binaries", "ensure_binaries"]
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much (0 where that isn't known yet)."""
@@ -70,6 +70,12 @@ def ensure_binaries(progress: Progress | None = None) -> Binaries:
             if missing := _missing(folder):
                 _build(folder, missing, tell)
     return Binaries(**{field: folder / _file_name(field) for field in _PACKAGES})
+
+
+def built_binaries() -> Binaries | None:
+    """The programs of the local cloud where this machine has them all; nothing is built."""
+    folder = cache_folder() / "binaries" / _content_hash()
+    return None if _missing(folder) else Binaries(**{field: folder / _file_name(field) for field in _PACKAGES})
 
 
 def module_version(module: str) -> str:

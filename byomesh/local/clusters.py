@@ -15,8 +15,6 @@ from byomesh.local.inhabitants import Inhabitants
 from byomesh.local.kubernetes import ClusterSettings, ControlPlane, Webhook
 from shared.model import ClusterRef
 
-_NODES = 2
-
 
 def folder_name(ref: ClusterRef) -> str:
     """One name for a cluster's folder and webhook path, unlike any other cluster's."""
@@ -89,7 +87,7 @@ class Clusters:
     async def nodes(self, cluster: LocalCluster) -> None:
         """Bring the nodes."""
         plane = self.planes[cluster.ref]
-        for number in range(1, _NODES + 1):
+        for number in range(1, cluster.options.nodes + 1):
             await plane.add_node(f"gk3-{cluster.ref.name}-{number}", project=cluster.ref.project)
 
     async def close(self) -> None:

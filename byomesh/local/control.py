@@ -40,6 +40,7 @@ class CreateRequest(msgspec.Struct, kw_only=True):
     services_cidr: str = ""
     operation_seconds: float = 2.0
     node_seconds: float = 0.0
+    nodes: int = 2
     api_version: str = "v1"
 
 
@@ -147,6 +148,7 @@ class Control:
         options = LocalOptions(
             operation_seconds=asked.operation_seconds * real,
             node_seconds=asked.node_seconds * real,
+            nodes=asked.nodes,
             api_version=asked.api_version,
         )
         parent = f"projects/{asked.project or self._cloud.options.project}/locations/{asked.location}"

@@ -44,6 +44,7 @@ class LocalOptions:
         user_agent: the creator's client, likewise.
         api_version: `v1` or `v1beta1`: the method name of its creation's audit entries.
         dns_endpoint: the DNS endpoint's name where the request asks for one; None means one like GKE's.
+        nodes: how many nodes come after `node_seconds`. Autopilot would bring one for every pod that needs it.
     """
 
     operation_seconds: float = 60.0
@@ -52,6 +53,7 @@ class LocalOptions:
     user_agent: str | None = None
     api_version: str = "v1"
     dns_endpoint: str | None = None
+    nodes: int = 2
 
 
 @dataclasses.dataclass(slots=True)
