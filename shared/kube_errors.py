@@ -120,8 +120,8 @@ ADMISSION_DENIAL = re.compile(
     r"|GKE Warden rejected the request"
 )
 """Words of a webhook, an admission policy or Warden that says no; also found in what Helm passes on."""
-_MANAGED_BY_GKE = "GKEAutopilot authz"
-"""GKE's authorizer on writes to the namespaces that it manages."""
+MANAGED_BY_GKE = re.compile(r"GKEAutopilot authz|denied by managed-namespaces-limitation")
+"""GKE's authorizer on writes to the namespaces that it manages, of old and of today; also in what Helm passes on."""
 _RBAC = re.compile(r'\bis forbidden: User "|^forbidden: User "|\bcannot impersonate\b')
 _CONFLICT_WITH = re.compile(r'conflict with "(?P<manager>(?:[^"\\]|\\.)*)"')
 
@@ -202,7 +202,7 @@ def _denied(code: int, status: Status) -> tuple[str, str] | None:
     a user there.
     """
     words = status.message
-    if _MANAGED_BY_GKE in words:
+    if MANAGED_BY_GKE.search(words):
         return "ManagedByGke", "leave that namespace to GKE; choose another for the mesh"
     if ADMISSION_DENIAL.search(words):
         return "AdmissionDenied", "change what the webhook names, or let the cluster's administrators allow it"

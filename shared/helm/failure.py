@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from shared.errors import ByomeshError, Permanent, Refused, Temporary
 from shared.kube_errors import (
     ADMISSION_DENIAL,
+    MANAGED_BY_GKE,
     AdmissionDenied,
     FieldConflict,
     IamNotReady,
@@ -73,6 +74,12 @@ _RULES = (
         RevisionMissing,
         "RevisionMissing",
         "see `helm history`; Helm keeps the last ten revisions",
+    ),
+    _Rule(
+        MANAGED_BY_GKE,
+        AdmissionDenied,
+        "ManagedByGke",
+        "leave that namespace to GKE; take what goes there out of the chart's values",
     ),
     _Rule(
         ADMISSION_DENIAL,

@@ -7,13 +7,15 @@ life of the instance.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.resources
 import os
+import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,47 @@ def bundled_chart(profile: Profile, release: ReleaseProfile) -> Chart:
     return read_chart(Path(str(importlib.resources.files("shared.mesh"))) / profile.hooks / "charts" / release.chart)
 
 
+def chart_without(chart: Chart, part: str, templates: Sequence[str]) -> Chart:
+    """The same chart less some of its files, made once in the life of this instance; its digest stays the whole one's.
+
+    Args:
+        chart: a folder or an archive.
+        part: what is left out, for the folder's name.
+        templates: the files to leave out, by path inside the chart, `*` for any text.
+
+    Raises:
+        Permanent: the chart has none of these files, so that leaving them out changes nothing.
+    """
+    target = _kept() / f"{chart.name}-{chart.version}-{chart.digest[:16]}-without-{part}"
+    if not target.is_dir():
+        with tempfile.TemporaryDirectory(dir=_kept()) as unfinished:
+            copy = _unpacked(chart, Path(unfinished))
+            files = [file for pattern in templates for file in sorted(copy.glob(pattern))]
+            if not files:
+                raise Permanent("NoSuchPart", f"the chart {chart.name} {chart.version} has no {', '.join(templates)}")
+            for file in files:
+                file.unlink()
+            # Another thread may have been first; what it made is the same.
+            with contextlib.suppress(OSError):
+                copy.rename(target)
+    return msgspec.structs.replace(chart, path=target)
+
+
+def _unpacked(chart: Chart, into: Path) -> Path:
+    if chart.path.is_dir():
+        return Path(shutil.copytree(chart.path, into / chart.name))
+    with tarfile.open(chart.path) as archive:
+        archive.extractall(into, filter="data")
+    return into / chart.name
+
+
+def _kept() -> Path:
+    """What this instance keeps; on Cloud Run that is memory."""
+    folder = Path(tempfile.gettempdir()) / f"byomesh-charts-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
 def kept_archive(chart: str, version: str, fetch: Callable[[Path], Path]) -> Path:
     """The archive of a chart's version, fetched once in the life of this instance (on Cloud Run it is kept in memory).
 
@@ -84,8 +127,7 @@ def kept_archive(chart: str, version: str, fetch: Callable[[Path], Path]) -> Pat
         version: the chart's version.
         fetch: puts the archive into a folder and returns its path; whatever it raises passes through.
     """
-    folder = Path(tempfile.gettempdir()) / f"byomesh-charts-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = _kept()
     archive = folder / f"{chart}-{version}.tgz"
     if not archive.is_file():
         with tempfile.TemporaryDirectory(dir=folder) as unfinished:

@@ -20,6 +20,7 @@ from shared.mesh.hooks import Prepared, TrustStore, install_hooks, verify_hooks
 from shared.mesh.installation import read_namespace, with_drift
 from shared.mesh.naming import taken_back
 from shared.mesh.ownership import is_ours
+from shared.mesh.parts import Parts
 from shared.mesh.plan import (
     Desired,
     DesiredRelease,
@@ -96,6 +97,7 @@ class Mesh:
         self._wish = wish
         self._helm = helm
         self._charts = Charts(profile, settings, helm)
+        self._parts = Parts(kube)
         self.extensions = ()
         self.version = profile.version
 
@@ -230,22 +232,25 @@ class Mesh:
             return removal(extension.name, namespace, there, foreign)
         if not wished(option, there):
             return Plan(kind=Kind.NOTHING)
-        choice = self._choose(extension, version, there, Prepared(secrets=(), values={}, ours=()), namespace)
+        prepared = install_hooks(self._profile).prepare_extension(self._kube, extension, self._clock())
+        choice = self._choose(extension, version, there, prepared, namespace)
         desired = Desired(
             namespace=namespace,
             labels=extension.namespace.labels,
-            annotations=extension.namespace.annotations,
-            secrets=(),
+            annotations=self._parts.annotations(extension),
+            secrets=() if choice.holds_values else prepared.secrets,
             releases=(choice.release,),
             ours=self._platforms(),
         )
         self.extensions += (desired,)
         there = with_drift(self._kube, there, namespace, desired.releases, self._profile.platform_owned)
         plan = make_plan(there, desired, adopt=self._wish.adopt)
-        return msgspec.structs.replace(plan, notes=plan.notes + ((choice.note,) if choice.note else ()))
+        notes = tuple(filter(None, (self._parts.refused(extension), choice.note)))
+        return msgspec.structs.replace(plan, notes=plan.notes + notes)
 
     def _desired_release(self, release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
-        return desired_release(release, chart, self._wish, prepared.values.get(release.name, {}))
+        desired = desired_release(release, chart, self._wish, prepared.values.get(release.name, {}))
+        return self._parts.without_refused(release, desired)
 
     def _platforms(self) -> tuple[tuple[str, str, str], ...]:
         return tuple((entry.kind, "", entry.field) for entry in self._profile.platform_owned)

@@ -12,7 +12,7 @@ import msgspec
 from shared import gke
 from shared.kube import Kube
 from shared.mesh.patch import Patch
-from shared.mesh.profile import Profile
+from shared.mesh.profile import ExtensionProfile, Profile
 from shared.model import CheckReport, MeshSettings, Remedy, Repair
 
 Clock = Callable[[], dt.datetime]
@@ -96,6 +96,9 @@ class InstallHooks(Protocol):
         wish: MeshSettings,
     ) -> Prepared:
         """Compute what the mesh needs on this cluster; writes nothing to the cluster."""
+
+    def prepare_extension(self, kube: Kube, extension: ExtensionProfile, now: dt.datetime) -> Prepared:
+        """Compute what an extension needs on this cluster; writes nothing to the cluster."""
 
 
 class VerifyHooks(Protocol):

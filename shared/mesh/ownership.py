@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "byomesh"}
 """The label that tells a namespace or a Secret of ours."""
+LEFT_OUT = "byomesh/left-out"
+"""Annotation of an extension's namespace: the part of it that the cluster refuses, or ""."""
 FIELD_MANAGER = "byomesh"
 """Field manager of everything that this system writes itself; Helm's objects are Helm's."""
 

@@ -88,6 +88,22 @@ class NamespaceProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     annotations: dict[str, str] = {}
 
 
+class OptionalPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of an extension that some clusters refuse, and that the rest works without.
+
+    Attributes:
+        name: what it is called in messages.
+        probe: an object of the part, as JSON; where a dry run of it is denied, the part is left out.
+        templates: the chart's files that make the part, `*` for any text: left out with it.
+        deployments: those of the extension's deployments that go with it.
+    """
+
+    name: str
+    probe: dict[str, Any]
+    templates: tuple[str, ...]
+    deployments: tuple[str, ...] = ()
+
+
 class ExtensionProfile(ReleaseProfile, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A Helm release beside the mesh, in a namespace of its own.
 
@@ -98,12 +114,14 @@ class ExtensionProfile(ReleaseProfile, frozen=True, kw_only=True, forbid_unknown
         option: the field of the policy's settings that decides: true installs it, false removes what byomesh
             installed of it, absent keeps it as it should be where byomesh installed it, and never installs it. ""
             means that it belongs to the mesh and is always installed.
+        optional_part: what is left out where the cluster refuses it.
         bundled: whether the chart lies in this project, as `shared/mesh/HOOKS/charts/CHART`, and in no repository.
     """
 
     namespace: NamespaceProfile
     deployments: tuple[str, ...]
     option: str = ""
+    optional_part: OptionalPart | None = None
     bundled: bool = False
 
     @property

@@ -33,6 +33,7 @@ _KINDS: dict[str, tuple[tuple[str, str, bool], ...]] = {
         ("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", False),
     ),
     "/apis/scheduling.k8s.io/v1": (("priorityclasses", "PriorityClass", False),),
+    "/apis/rbac.authorization.k8s.io/v1": (("rolebindings", "RoleBinding", True),),
     "/apis/coordination.k8s.io/v1": (("leases", "Lease", True),),
 }
 _COLLECTIONS = {plural for kinds in _KINDS.values() for plural, _, _ in kinds}

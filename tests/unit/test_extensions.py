@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,18 @@ import msgspec
 import pytest
 
 from shared.config import Settings
+from shared.errors import Permanent
 from shared.mesh import apply, lease
+from shared.mesh.charts import chart_without, read_chart
 from shared.mesh.contents import foreign_objects
 from shared.mesh.drift import ObjectName
 from shared.mesh.engine import Mesh
-from shared.mesh.ownership import MANAGED_BY
-from shared.mesh.plan import Kind, Plan, RemoveNamespace, RemoveRelease, RunHelm, WriteNamespace
-from shared.mesh.profile import ExtensionProfile, NamespaceProfile, load_profile
+from shared.mesh.ownership import LEFT_OUT, MANAGED_BY
+from shared.mesh.plan import Kind, Plan, RemoveNamespace, RemoveRelease, RunHelm, WriteNamespace, WriteSecret
+from shared.mesh.profile import ExtensionProfile, NamespaceProfile, OptionalPart, load_profile
 from shared.model import MeshSettings
 from tests.unit.doors import CHARTS, MemoryHelm, MemoryStore, autopilot, clock
-from tests.unit.memory_kube import MemoryKube
+from tests.unit.memory_kube import MemoryKube, denial, refusal
 
 VIZ = ExtensionProfile(
     name="linkerd-viz",
@@ -31,6 +34,7 @@ VIZ = ExtensionProfile(
 )
 PROFILE = msgspec.structs.replace(load_profile("linkerd"), extensions=(VIZ,))
 NAMESPACE = "/api/v1/namespaces/linkerd-viz"
+STEPS = [WriteNamespace, WriteSecret, WriteSecret, RunHelm]
 ON, OFF, UNSAID = MeshSettings(viz=True), MeshSettings(viz=False), MeshSettings()
 
 
@@ -42,13 +46,14 @@ class World:
         (charts / "linkerd-viz").mkdir(exist_ok=True)
         (charts / "linkerd-viz" / "Chart.yaml").write_text("name: linkerd-viz\nversion: 2026.6.3\n")
         self.charts = charts
-        self.kube = MemoryKube()
+        self.kube = MemoryKube({"/api/v1/namespaces/kube-system": {}})
         self.helm = MemoryHelm(self.kube)
         self.store = MemoryStore()
+        self.extension = VIZ
         self.run(UNSAID)
 
-    def mesh(self, wish: MeshSettings, extension: ExtensionProfile = VIZ) -> Mesh:
-        profile = msgspec.structs.replace(PROFILE, extensions=(extension,))
+    def mesh(self, wish: MeshSettings) -> Mesh:
+        profile = msgspec.structs.replace(PROFILE, extensions=(self.extension,))
         settings = Settings(charts=str(self.charts))
         return Mesh(profile, autopilot(), self.kube, self.helm, settings, self.store, clock, wish)
 
@@ -83,7 +88,10 @@ def test_an_extension_is_installed_where_its_option_is_on(world: World) -> None:
     plan = world.run(ON)
     assert plan.kind is Kind.INSTALL
     assert world.helm.runs == [("linkerd-viz", False)]
-    assert plan.reason == "namespace linkerd-viz lacks labels; release linkerd-viz: not installed"
+    assert plan.reason == (
+        "namespace linkerd-viz lacks labels; Secret linkerd-viz/tap-k8s-tls is missing or due; "
+        "Secret linkerd-viz/tap-injector-k8s-tls is missing or due; release linkerd-viz: not installed"
+    )
     assert labels(world) == {"linkerd.io/extension": "viz", **MANAGED_BY}
     assert world.kube.objects[NAMESPACE]["metadata"]["annotations"] == {"linkerd.io/inject": "enabled"}
     mesh = world.mesh(ON)
@@ -105,8 +113,9 @@ def test_nothing_said_installs_nothing_and_needs_no_chart(world: World) -> None:
 
 
 def test_an_extension_without_an_option_belongs_to_the_mesh(world: World) -> None:
-    plan = world.mesh(UNSAID, msgspec.structs.replace(VIZ, option="")).plan()
-    assert [type(step) for step in plan.steps] == [WriteNamespace, RunHelm]
+    world.extension = msgspec.structs.replace(VIZ, option="")
+    plan = world.plan(UNSAID)
+    assert [type(step) for step in plan.steps] == STEPS
 
 
 def test_nothing_said_keeps_what_is_there_at_the_charts_version(world: World) -> None:
@@ -133,7 +142,7 @@ def test_off_removes_what_was_installed_and_then_nothing_more(world: World) -> N
     assert plan.steps == (RemoveRelease("linkerd-viz", "linkerd-viz"), RemoveNamespace("linkerd-viz", "linkerd-viz"))
     assert plan.reason == "release linkerd-viz isn't wished; namespace linkerd-viz isn't needed"
     assert world.helm.removed == [("linkerd-viz", "linkerd-viz")]
-    assert not [path for path in world.kube.objects if path.startswith(NAMESPACE)]
+    assert NAMESPACE not in world.kube.objects
     assert world.plan(OFF).kind is Kind.NOTHING
     assert world.plan(UNSAID).kind is Kind.NOTHING
 
@@ -169,6 +178,90 @@ def test_what_came_between_plan_and_act_keeps_the_namespace_too(world: World) ->
     assert NAMESPACE in world.kube.objects
 
 
+TAP = OptionalPart(
+    "tap",
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "tap-auth-reader", "namespace": "kube-system"},
+    },
+    ("templates/tap*.yaml",),
+    ("tap",),
+)
+PROBE = ("POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/kube-system/rolebindings")
+WARDEN = (
+    'rolebindings.rbac.authorization.k8s.io is forbidden: User "install@x.iam.gserviceaccount.com" cannot create '
+    'resource "rolebindings" in API group "rbac.authorization.k8s.io" in the namespace "kube-system": GKE Warden authz '
+    '[denied by managed-namespaces-limitation]: the namespace "kube-system" is managed and the request\'s verb '
+    '"create" is denied'
+)
+
+
+@pytest.fixture
+def tapped(world: World) -> World:
+    """Charts whose viz has tap."""
+    world.extension = msgspec.structs.replace(VIZ, optional_part=TAP)
+    templates = world.charts / "linkerd-viz" / "templates"
+    templates.mkdir()
+    for name in ("tap.yaml", "tap-rbac.yaml", "web.yaml"):
+        (templates / name).write_text("{}\n")
+    return world
+
+
+def rendered(world: World) -> set[str]:
+    """The templates of the chart that the last plan would install."""
+    mesh = world.mesh(ON)
+    mesh.plan()
+    return {file.name for file in (mesh.releases[-1].chart.path / "templates").iterdir()}
+
+
+def test_a_part_that_the_cluster_takes_is_installed(tapped: World) -> None:
+    assert tapped.run(ON).notes == ()
+    assert rendered(tapped) == {"tap.yaml", "tap-rbac.yaml", "web.yaml"}
+    assert tapped.kube.objects[NAMESPACE]["metadata"]["annotations"][LEFT_OUT] == ""
+    assert PROBE[1] not in tapped.kube.objects
+    tapped.kube.answers[PROBE] = refusal(409, "AlreadyExists", "rolebindings already exists")
+    assert tapped.plan(ON).kind is Kind.NOTHING
+
+
+def test_a_part_that_the_cluster_refuses_is_left_out_and_said(tapped: World) -> None:
+    tapped.kube.answers[PROBE] = denial(WARDEN)
+    plan = tapped.run(ON)
+    assert plan.kind is Kind.INSTALL
+    (note,) = plan.notes
+    assert note.startswith("linkerd-viz is without tap, which this cluster refuses: rolebindings.rbac")
+    assert rendered(tapped) == {"web.yaml"}
+    assert tapped.kube.objects[NAMESPACE]["metadata"]["annotations"][LEFT_OUT] == "tap"
+    again = tapped.plan(UNSAID)
+    assert (again.kind, again.notes) == (Kind.NOTHING, (note,))
+
+
+def test_a_part_comes_once_the_cluster_takes_it(tapped: World) -> None:
+    tapped.kube.answers[PROBE] = denial(WARDEN)
+    tapped.run(ON)
+    del tapped.kube.answers[PROBE]
+    plan = tapped.run(ON)
+    assert plan.reason == "namespace linkerd-viz lacks labels; release linkerd-viz: values differ: byomesh"
+    assert tapped.plan(ON).kind is Kind.NOTHING
+
+
+def test_a_part_that_is_in_no_chart_cannot_be_left_out(world: World) -> None:
+    world.extension = msgspec.structs.replace(VIZ, optional_part=TAP)
+    world.kube.answers[PROBE] = denial(WARDEN)
+    with pytest.raises(Permanent, match="has no templates/tap"):
+        world.plan(ON)
+
+
+def test_an_archive_is_unpacked_to_leave_a_part_out(tapped: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tapped.charts))
+    archive = shutil.make_archive(str(tapped.charts / "linkerd-viz-2026.6.3"), "gztar", tapped.charts, "linkerd-viz")
+    chart = read_chart(Path(archive))
+    less = chart_without(chart, "tap", TAP.templates)
+    assert [file.name for file in (less.path / "templates").iterdir()] == ["web.yaml"]
+    assert msgspec.structs.replace(less, path=chart.path) == chart
+    assert chart_without(chart, "tap", TAP.templates) == less
+
+
 def by_others(world: World) -> None:
     world.kube.put(NAMESPACE, {"metadata": {"labels": {"linkerd.io/extension": "viz"}}})
     deployment = {"kind": "Deployment", "metadata": {"managedFields": [{"manager": "kubectl-client-side-apply"}]}}
@@ -187,7 +280,7 @@ def test_an_extension_of_others_is_left_alone_and_said(world: World, wish: MeshS
 def test_an_extension_of_others_is_taken_over_where_that_is_allowed(world: World) -> None:
     by_others(world)
     plan = world.plan(msgspec.structs.replace(ON, adopt=True))
-    assert [type(step) for step in plan.steps] == [WriteNamespace, RunHelm]
+    assert [type(step) for step in plan.steps] == STEPS
 
 
 def test_a_namespace_of_others_without_the_extension_is_no_removal(world: World) -> None:

@@ -60,6 +60,11 @@ WARDEN = (
             "IamNotReady",
         ),
         (
+            'rolebindings is forbidden: User "x" may not: GKE Warden authz [denied by managed-namespaces-limitation]',
+            AdmissionDenied,
+            "ManagedByGke",
+        ),
+        (
             "kubernetes cluster unreachable: the server has asked for the client to provide credentials",
             Unauthorized,
             "Unauthorized",

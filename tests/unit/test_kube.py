@@ -67,6 +67,17 @@ def answer(code: int, body: bytes) -> ByomeshError:
             AdmissionDenied,
             "ManagedByGke",
         ),
+        (
+            403,
+            status(
+                'rolebindings.rbac.authorization.k8s.io is forbidden: User "x" cannot create resource "rolebindings" '
+                'in API group "rbac.authorization.k8s.io" in the namespace "kube-system": GKE Warden authz '
+                '[denied by managed-namespaces-limitation]: the namespace "kube-system" is managed and the request\'s '
+                'verb "create" is denied'
+            ),
+            AdmissionDenied,
+            "ManagedByGke",
+        ),
         (400, status(WARDEN), AdmissionDenied, "AdmissionDenied"),
         (403, status(WARDEN), AdmissionDenied, "AdmissionDenied"),
         (

@@ -20,6 +20,7 @@ def test_linkerds_profile_is_known_and_read_once() -> None:
     profile = load_profile("linkerd")
     assert profile is load_profile("linkerd")
     assert [release.name for release in profile.releases] == ["linkerd-crds", "linkerd-control-plane"]
+    assert [extension.option for extension in profile.extensions] == ["viz", "emojivoto"]
     assert {release.version for release in profile.releases} == {install_hooks(profile).chart_version(profile.version)}
     assert profile.needs_net_admin
     assert profile.marker.startswith(f"/api/v1/namespaces/{profile.namespace.name}/")
@@ -44,7 +45,7 @@ BAD = {
     "schema": (TEXT.replace("schema: 1", "schema: 2"), "has schema 2; this version reads 1"),
     "unknown field": (f"{TEXT}\nextra: 1\n", "unknown field `extra`"),
     "field missing": (TEXT.replace("hooks: linkerd", ""), "missing required field `hooks`"),
-    "wrong type": (TEXT.replace("deployments: [", "deployments: [1, "), r"\$\.deployments\[0\]"),
+    "wrong type": (TEXT.replace("\ndeployments: [", "\ndeployments: [1, "), r"\$\.deployments\[0\]"),
     "unknown inside": (TEXT.replace("chart: linkerd-crds", "chart: a\n    wait: true"), "unknown field `wait`"),
 }
 

@@ -9,11 +9,14 @@ from shared import gke
 from shared.kube import Kube
 from shared.mesh.hooks import Prepared, Ranges, TrustStore
 from shared.mesh.linkerd import certificates, networks, priority_class, repairs, secrets, values
-from shared.mesh.profile import Profile
+from shared.mesh.profile import ExtensionProfile, Profile
 from shared.model import MeshSettings
 
+VIZ = "linkerd-viz"
 _CONFIG = "linkerd-config"
 _CONTROL_PLANE = "linkerd-control-plane"
+_VIZ_SERVICES = {"tap": "tap", "tap-injector": "tapInjector"}
+"""What serves TLS of its own, by Service: its key in the chart's values."""
 
 
 def chart_version(version: str) -> str:
@@ -72,6 +75,26 @@ def _priority_class(kube: Kube, wish: MeshSettings) -> tuple[dict[str, Any], ...
     name = wish.priority_class
     made = priority_class.to_write(name, kube.get(priority_class.path_of(name))) if name else None
     return (made,) if made is not None else ()
+
+
+def prepare_extension(kube: Kube, extension: ExtensionProfile, now: dt.datetime) -> Prepared:
+    """Read or make what an extension serves: of viz, tap's API server and the tap injector's webhook.
+
+    The chart would make certificates for a year at every rendering (viz/charts/linkerd-viz/templates/tap-rbac.yaml).
+
+    Raises:
+        Temporary: the API server can't answer now.
+    """
+    if extension.name != VIZ:
+        return Prepared(secrets=(), values={}, ours=())
+    namespace = extension.namespace.name
+    listed = kube.list_items(f"/api/v1/namespaces/{namespace}/secrets", field_selector="type=kubernetes.io/tls")
+    kept = {str(secret["metadata"]["name"]): secret for secret in listed}
+    serving, to_write = secrets.wished_serving(kept, _VIZ_SERVICES, namespace, now)
+    computed = {
+        key: {"externalSecret": True, "caBundle": serving[service].ca_bundle} for service, key in _VIZ_SERVICES.items()
+    }
+    return Prepared(secrets=to_write, values={VIZ: computed}, ours=())
 
 
 def fleet_trust(store: TrustStore, now: dt.datetime) -> certificates.AnchorPayload:

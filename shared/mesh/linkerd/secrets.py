@@ -15,7 +15,7 @@ import base64
 import binascii
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from shared.mesh.linkerd.certificates import (
@@ -79,6 +79,27 @@ def wished(kept: Mapping[str, Mapping[str, Any]], anchor: AnchorPayload, namespa
         if webhooks[webhook] != served:
             to_write.append(webhook_secret(webhook, webhooks[webhook], namespace))
     return Wished(issuer, webhooks, tuple(to_write))
+
+
+def wished_serving(
+    kept: Mapping[str, Mapping[str, Any]], services: Iterable[str], namespace: str, now: dt.datetime
+) -> tuple[dict[str, ServingCertificate], tuple[dict[str, Any], ...]]:
+    """What the API servers and webhooks of an extension should serve, by Service, and the Secrets to write for that.
+
+    Args:
+        kept: the Secrets of the extension's namespace, by name; others are not looked at.
+        services: names of the Services; each has its certificate in the Secret `SERVICE-k8s-tls`.
+        namespace: the extension's namespace.
+        now: the time, with its zone.
+    """
+    serving, to_write = {}, []
+    for service in services:
+        name = f"{service}-k8s-tls"
+        had = _readable(kept.get(name), serving_from_secret)
+        one = serving[service] = current_serving_certificate(had, service, namespace, now)
+        if one != had:
+            to_write.append(_secret(name, namespace, one.certificate_pem, one.private_key_pem, one.ca_bundle))
+    return serving, tuple(to_write)
 
 
 def webhook_secret_name(webhook: Webhook) -> str:
