@@ -27,6 +27,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         drift: objects that aren't as their release has them, as far as reading tells.
         releases: `releaseReapplied` where a release is not deployed.
         waits_for: what of the mesh isn't ready; "" where all is.
+        auditor: the rule of the policy that only audits the cluster, so that nothing is repaired; "" where none does.
     """
 
     foreign: tuple[str, ...] = ()
@@ -35,11 +36,17 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     drift: tuple[Drift, ...] = ()
     releases: tuple[Repair, ...] = ()
     waits_for: str = ""
+    auditor: str = ""
 
     @property
     def broken(self) -> bool:
         """Whether something is to be repaired that pods may be waiting for in vain."""
         return bool(self.due or self.drift or self.releases)
+
+    @property
+    def mendable(self) -> bool:
+        """Whether that may be repaired."""
+        return self.broken and not self.auditor
 
 
 def conclude(
@@ -68,6 +75,7 @@ def conclude(
     )
     if status.checks.failing:
         return _failing(request, status, found, (repair,) if again else ())
+    again = again and not found.auditor
     following = (repair,) if again and (wanted or status.repaired) and not found.foreign else ()
     if status.net_admin is False and profile.needs_net_admin:
         words = "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
@@ -75,6 +83,9 @@ def conclude(
     if following and not _RENEWALS.issuperset(wanted) and found.broken:
         words = f"{status.mesh} passes every check, but {_drift_words(found)}; a repair is queued"
         return _phase(status, Phase.DEGRADED, DRIFTED, words), following
+    if found.auditor and found.broken and not found.foreign:
+        words = f"{status.mesh} passes every check, but {_drift_words(found)}; {_only_audits(found)}"
+        return _phase(status, Phase.DEGRADED, "AuditOnly", words), ()
     ready = f"{status.mesh} {status.version} works: {status.checks.passed} checks passed, {status.checks.warned} warned"
     return _phase(status, Phase.READY, "ChecksPassed", ready), following
 
@@ -108,6 +119,9 @@ def _failing(
             f"; byomesh didn't install this mesh (managed by {', '.join(found.foreign)}), so nothing of it is mended"
         )
         return _phase(status, Phase.DEGRADED, "ForeignMesh", _with_advice(words, advice)), ()
+    if found.auditor:
+        words = _with_advice(f"{words}; {_only_audits(found)}", advice)
+        return _phase(status, Phase.DEGRADED, "AuditOnly", words), ()
     if found.remedies and not wanted_repairs(status, found):
         words = _with_advice(f"{words}; no repair of byomesh's mends that", advice)
         return _phase(status, Phase.DEGRADED, "CannotRepair", f"{words}; then publish the request again"), ()
@@ -115,6 +129,10 @@ def _failing(
         return _phase(status, Phase.DEGRADED, "ChecksFailed", f"{words}; a repair is queued"), repair
     words += f"; {request.attempt} repairs didn't help: mend it by hand, then publish the request again"
     return _phase(status, Phase.FAILED, "RepairsDidNotHelp", _with_advice(words, advice)), ()
+
+
+def _only_audits(found: Found) -> str:
+    return f"the rule {found.auditor} of the policy only audits, so nothing of it is mended"
 
 
 def _with_advice(words: str, advice: str) -> str:

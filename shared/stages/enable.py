@@ -7,8 +7,10 @@ import msgspec
 from shared import gke, policy
 from shared.config import Settings
 from shared.errors import Permanent, Refused
+from shared.mesh.profile import load_profile
 from shared.model import ClusterEvent, InstallRequest, MeshStatus, Phase, Reason
 from shared.outcome import Done, Ignored, Later, Outcome
+from shared.stages import consent
 
 
 def run(
@@ -24,11 +26,11 @@ def run(
 
     Raises:
         Temporary: the GKE API can't answer now.
-        Refused: the organisation's policy forbids the change.
+        Refused: the organisation's policy or byomesh's own forbids the change, or wants no mesh on the cluster.
         Permanent: a request names a cluster that doesn't exist.
     """
     # An event that had to wait comes back as a request with the reason `created`: it asks for what the policy says.
-    asked = request if isinstance(request, InstallRequest) and request.reason is not Reason.CREATED else None
+    asked = request if isinstance(request, InstallRequest) and request.reason not in consent.AUTOMATIC else None
     try:
         cluster = google.get(request.cluster)
     except Permanent as error:
@@ -38,17 +40,11 @@ def run(
     decision = policy.decide(cluster.facts, rules)
     if decision.mode is policy.Mode.REFUSE:
         raise Refused("PolicyRefuses", decision.reason, cluster=str(request.cluster), remedy="correct the label")
-    mesh = asked.mesh if asked is not None and not decision.opted_out else decision.mesh
+    if asked is not None:
+        consent.withheld(asked, decision)
+    mesh = asked.mesh if asked is not None else decision.mesh
     if mesh is None:
         return Ignored(f"{request.cluster}: {decision.reason}")
-    install = InstallRequest(
-        cluster=request.cluster,
-        mesh=mesh,
-        version=request.version if isinstance(request, InstallRequest) else None,
-        reason=asked.reason if asked is not None else Reason.CREATED,
-        request_id=request.request_id,
-        actor=request.actor if isinstance(request, InstallRequest) else None,
-    )
     status = MeshStatus(
         cluster=request.cluster,
         mesh=mesh,
@@ -58,9 +54,59 @@ def run(
         message=f"{mesh} is queued: {decision.reason}",
         net_admin=cluster.allow_net_admin if cluster.autopilot else None,
     )
-    if not cluster.autopilot or cluster.allow_net_admin or not decision.net_admin_required:
+    if asked is None and decision.mode is policy.Mode.AUDIT:
+        return _audited(cluster, decision, status)
+    if asked is not None and decision.mode is policy.Mode.IGNORE and cluster.autopilot:
+        # Nothing is said of the cluster, and who asks to begin here asks for NET_ADMIN too.
+        decision = msgspec.structs.replace(decision, net_admin=policy.NetAdmin.REQUIRED)
+    _hold_to_net_admin(cluster, mesh, decision)
+    install = InstallRequest(
+        cluster=request.cluster,
+        mesh=mesh,
+        version=request.version if isinstance(request, InstallRequest) else None,
+        reason=request.reason if isinstance(request, InstallRequest) else Reason.CREATED,
+        request_id=request.request_id,
+        actor=request.actor if isinstance(request, InstallRequest) else None,
+    )
+    if not _must_allow(cluster, decision):
         return Done(status=status, next=(install,))
     return _allow(cluster, install, status, google=google, settings=settings)
+
+
+def _must_allow(cluster: gke.Cluster, decision: policy.Decision) -> bool:
+    return cluster.autopilot and not cluster.allow_net_admin and decision.net_admin_required
+
+
+def _hold_to_net_admin(cluster: gke.Cluster, mesh: str, decision: policy.Decision) -> None:
+    """Refuse a mesh whose pods the policy gives no way to run."""
+    words = _no_way(cluster, mesh, decision)
+    if not words:
+        return
+    if decision.net_admin is policy.NetAdmin.FORBIDDEN:
+        remedy = f"have the rule {decision.rule} ask for no mesh, or not forbid NET_ADMIN"
+        raise Refused("NetAdminForbidden", words, cluster=str(cluster.ref), remedy=remedy)
+    remedy = f"{consent.way_to_net_admin(cluster)}, then publish the request again; or have the rule require it"
+    raise Refused("NetAdminNotAllowed", words, cluster=str(cluster.ref), remedy=remedy)
+
+
+def _no_way(cluster: gke.Cluster, mesh: str, decision: policy.Decision) -> str:
+    """Why the policy lets a mesh's pods never run on the cluster; "" where it doesn't."""
+    if not cluster.autopilot or decision.net_admin_required or not load_profile(mesh).needs_net_admin:
+        return ""
+    if decision.net_admin is policy.NetAdmin.FORBIDDEN:
+        return f"{mesh} needs NET_ADMIN, which the rule {decision.rule} forbids"
+    if not cluster.allow_net_admin:
+        return f"{mesh} needs NET_ADMIN, which is off, and the rule {decision.rule} leaves it as it is"
+    return ""
+
+
+def _audited(cluster: gke.Cluster, decision: policy.Decision, status: MeshStatus) -> Done:
+    """What would be done, were the rule enforced; nothing is changed or queued."""
+    no_way = _no_way(cluster, status.mesh, decision)
+    allow = "turn on allow-net-admin and " if _must_allow(cluster, decision) else ""
+    would = f"refuse {status.mesh} ({no_way})" if no_way else f"{allow}queue {status.mesh}"
+    message = f"the rule {decision.rule} only audits; enforced, it would {would}: {decision.reason}"
+    return Done(status=msgspec.structs.replace(status, phase=Phase.REFUSED, reason="AuditOnly", message=message))
 
 
 def _allow(

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import msgspec
 
 from shared import gke, kube, policy, telemetry
-from shared.cluster import gcloud_update
 from shared.config import Settings
 from shared.errors import ByomeshError, Refused, shorten
 from shared.helm import Helm
@@ -21,7 +20,7 @@ from shared.mesh.profile import load_profile
 from shared.mesh.upgrade_record import UpgradeRecord
 from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
 from shared.outcome import Done, Later, Outcome
-from shared.stages import upgrading
+from shared.stages import consent, upgrading
 
 Connect = Callable[[gke.Cluster], kube.Kube]
 HelmFor = Callable[[gke.Cluster], Helm]
@@ -43,7 +42,8 @@ def run(
 
     Raises:
         Temporary: an API can't answer now, or Helm ran out of time.
-        Refused: no way to the control plane, a mesh of others, a chart that the cluster rejects.
+        Refused: no mesh is wanted on the cluster, no way to the control plane, a mesh of others, a chart that the
+            cluster rejects.
         Permanent: the cluster is gone, the mesh unknown, the chart unusable.
     """
     profile = load_profile(request.mesh)
@@ -60,10 +60,17 @@ def run(
     if waited is not None:
         return waited
     cluster = google.get(request.cluster)
-    status = msgspec.structs.replace(status, net_admin=cluster.allow_net_admin if cluster.autopilot else None)
+    decision = policy.decide(cluster.facts, rules)
+    wish = decision.settings_of(request.mesh)
+    status = msgspec.structs.replace(
+        status,
+        version=request.version or wish.version or profile.version,
+        net_admin=cluster.allow_net_admin if cluster.autopilot else None,
+    )
     waiting = Waiting(settings, status)
-    if cluster.status in gke.UNSETTLED:
-        return waiting.later("ClusterNotSettled", f"the cluster, which is {cluster.status}", settings.operation_step)
+    not_now = consent.withheld(request, decision) or _unsettled(cluster, waiting)
+    if not_now is not None:
+        return not_now
     api = connect(cluster)
     record = UpgradeRecord(api)
     going_back = record.memory.upgrade is not None and record.memory.upgrade.going_back
@@ -71,7 +78,6 @@ def run(
     if verdict is not None:
         return _denied(cluster, verdict, waiting, settings)
     helm = helm_for(cluster)
-    wish = policy.decide(cluster.facts, rules).settings
     mesh = Mesh(profile, cluster, api, helm, settings, store, clock, wish)
     plan = _plan(mesh, request, cluster, record) if not going_back else None
     if plan is None or plan.kind is not Kind.NOTHING:
@@ -116,6 +122,13 @@ def _operation_wait(request: InstallRequest, google: gke.Gke, waiting: Waiting) 
     return None
 
 
+def _unsettled(cluster: gke.Cluster, waiting: Waiting) -> Later | None:
+    if cluster.status not in gke.UNSETTLED:
+        return None
+    words = f"the cluster, which is {cluster.status}"
+    return waiting.later("ClusterNotSettled", words, waiting.settings.operation_step)
+
+
 def _plan(mesh: Mesh, request: InstallRequest, cluster: gke.Cluster, record: UpgradeRecord) -> Plan:
     with telemetry.stage_timer("plan"):
         asked = upgrading.wish_of(request)
@@ -155,14 +168,8 @@ def _denied(cluster: gke.Cluster, verdict: admission.Verdict, waiting: Waiting, 
         f"the cluster rejects pods with NET_ADMIN: {verdict.words}",
         cluster=str(cluster.ref),
         tried="a server-side dry run of a pod that asks for NET_ADMIN",
-        remedy=f"{_way_to_net_admin(cluster)}, then publish the request again",
+        remedy=f"{consent.way_to_net_admin(cluster)}, then publish the request again",
     )
-
-
-def _way_to_net_admin(cluster: gke.Cluster) -> str:
-    if not cluster.autopilot:
-        return "let what denies it admit NET_ADMIN"
-    return gcloud_update(cluster.ref, "--workload-policies=allow-net-admin")
 
 
 def _foreign(plan: Plan, cluster: gke.Cluster) -> Refused:

@@ -16,6 +16,7 @@ from shared.mesh.loss import find_loss
 from shared.mesh.profile import Profile, load_profile
 from shared.model import CheckSummary, MeshStatus, Phase, Repair, VerifyRequest
 from shared.outcome import Later, Outcome
+from shared.stages import consent
 from shared.stages.concluding import DRIFTED, Found, conclude
 from shared.stages.watching import Watch
 
@@ -39,11 +40,17 @@ def run(
 
     Raises:
         Temporary: an API can't answer now.
-        Refused: no way to the control plane.
+        Refused: no mesh is wanted on the cluster, or there is no way to the control plane.
         Permanent: the cluster is gone or the mesh unknown.
     """
     profile = load_profile(request.mesh)
     cluster = google.get(request.cluster)
+    decision = policy.decide(cluster.facts, rules)
+    left_alone = consent.withheld(request, decision)
+    if left_alone is not None:
+        return left_alone
+    wish = decision.settings_of(request.mesh)
+    auditor = decision.rule if decision.mode is policy.Mode.AUDIT else ""
     status = MeshStatus(
         cluster=request.cluster,
         mesh=request.mesh,
@@ -61,15 +68,13 @@ def run(
         waits_for = wait_until_ready(api, profile, settings.readiness_poll)
     hooks = verify_hooks(profile)
 
-    wish = policy.decide(cluster.facts, rules).settings
-
     def look() -> Verification:
-        return hooks.look(api, profile, cluster, clock(), request.version, wish)
+        return hooks.look(api, profile, cluster, clock(), request.version or wish.version, wish)
 
     with telemetry.stage_timer("checks"):
         seen = look()
     repaired: tuple[str, ...] = ()
-    if seen.repairs and not seen.foreign and request.attempt < settings.repair_attempts:
+    if seen.repairs and not seen.foreign and not auditor and request.attempt < settings.repair_attempts:
         telemetry.warning(
             "checks failed; repairing", failing="; ".join(one.error for one in CheckSummary.of(seen.report).failing)
         )
@@ -84,14 +89,15 @@ def run(
         remedies=seen.remedies,
     )
     found = _found(api, profile, seen, waits_for, looked=bool(request.release or repaired))
+    found = msgspec.structs.replace(found, auditor=auditor)
     watch = Watch(api, request, settings, clock())
-    if waits_for and not repaired and not (found.broken and request.attempt < settings.repair_attempts):
+    if waits_for and not repaired and not (found.mendable and request.attempt < settings.repair_attempts):
         why = readiness.why(api, profile)
         given_up = watch.pods(waits_for, why, status)
         return given_up or _later(status, "PodsNotReady", _with_reason(waits_for, why), settings)
     told, following = conclude(request, status, profile, settings, found)
     done = watch.conclude(told, following, waits_for)
-    if done.status is not None and done.status.reason != DRIFTED:
+    if done.status is not None and done.status.reason != DRIFTED and not auditor:
         # What the installer will find, or will find to be nothing, is told once it did.
         record.write(api, done.status)
     return done

@@ -16,18 +16,21 @@ from shared.errors import Permanent, Refused, Temporary
 from shared.helm import HelmTimeout
 from shared.kube import Kube
 from shared.mesh import lease
+from shared.mesh.engine import Mesh
 from shared.mesh.lease import LeaseLost
 from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
+from shared.mesh.plan import Plan
 from shared.mesh.profile import load_profile
 from shared.mesh.releases import decode_release
-from shared.model import InstallRequest, Phase, Reason, VerifyRequest
+from shared.model import InstallRequest, MeshSettings, Phase, Reason, VerifyRequest
 from shared.outcome import Done, Ignored, Later
-from shared.policy import BUILT_IN
+from shared.policy import BUILT_IN, Policy, Rule, read
 from shared.stages import install
 from tests.unit.doors import EU1, NOW, SETTINGS, MemoryGke, MemoryHelm, MemoryStore, autopilot, clock, release_secret
 from tests.unit.memory_kube import MemoryKube, denial, refusal
 
 REQUEST = InstallRequest(cluster=EU1, mesh="linkerd", reason=Reason.CREATED, request_id="op-1", first_seen=NOW)
+BY_HAND = InstallRequest(cluster=EU1, mesh="linkerd", request_id="m-1", first_seen=NOW)
 OPERATION = "projects/shop/locations/europe-west1/operations/op-2"
 PROBE = ("POST", "/api/v1/namespaces/default/pods")
 LINKERD = "/api/v1/namespaces/linkerd"
@@ -50,6 +53,7 @@ class World:
         self.kube = MemoryKube()
         self.helm = MemoryHelm(self.kube)
         self.store = MemoryStore()
+        self.rules = BUILT_IN
         self.settings = SETTINGS
         self.clock: Callable[[], dt.datetime] = clock
 
@@ -62,7 +66,7 @@ class World:
             connect=self.connect,
             helm_for=lambda _cluster: self.helm,
             store=self.store,
-            rules=BUILT_IN,
+            rules=self.rules,
             settings=self.settings,
             clock=self.clock,
         )
@@ -213,7 +217,7 @@ def test_warden_that_says_no_is_refused_with_the_command_that_helps(world: World
 def test_a_standard_clusters_own_policy_is_not_gkes_to_change(world: World) -> None:
     world.kube.answers[PROBE] = denial('admission webhook "opa" denied the request: NET_ADMIN')
     with pytest.raises(Refused) as raised:
-        world.run(autopilot=False, allow_net_admin=False)
+        world.run(BY_HAND, autopilot=False, allow_net_admin=False)
     assert raised.value.remedy == "let what denies it admit NET_ADMIN, then publish the request again"
 
 
@@ -403,3 +407,97 @@ def test_another_version_is_looked_for_in_the_repository(world: World, tmp_path:
         ("linkerd-crds", "2026.7.1", repository, ""),
         ("linkerd-crds", "2026.8.1", repository, ""),
     ]
+
+
+# The policy -----------------------------------------------------------------------------------------------------------
+
+
+def ruled(keys: str) -> Policy:
+    """A policy of one rule for every cluster."""
+    return read(f"schema: 1\nrules:\n  - {{name: r1, reason: it is so, {keys}}}\n", "p")
+
+
+@pytest.mark.parametrize("request_", [REQUEST, BY_HAND])
+@pytest.mark.parametrize(
+    ("keys", "labels"), [("mesh: none", {}), ("mesh: linkerd", {"byomesh": "off"}), ("mode: off", {"byomesh": "off"})]
+)
+def test_where_no_mesh_is_wanted_none_is_installed_whoever_asks(
+    world: World, request_: InstallRequest, keys: str, labels: dict[str, str]
+) -> None:
+    world.rules = ruled(keys)
+    with pytest.raises(Refused, match="no mesh is wanted here: it") as raised:
+        world.run(request_, labels=labels)
+    assert (raised.value.reason, raised.value.cluster) == ("OptedOut", str(EU1))
+    assert (world.kube.writes, world.helm.runs) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("keys", "stopped"),
+    [
+        ("mesh: linkerd, mode: audit", {Reason.CREATED, Reason.SWEEP, Reason.DRIFT, Reason.REPAIR}),
+        ("mesh: linkerd, mode: off", {Reason.CREATED, Reason.SWEEP, Reason.DRIFT}),
+        ("mesh: none, mode: audit", {Reason.CREATED, Reason.SWEEP, Reason.DRIFT}),
+        ("mesh: linkerd", set()),
+    ],
+)
+@pytest.mark.parametrize("reason", list(Reason))
+def test_what_was_queued_before_the_policy_changed_stops(
+    world: World, reason: Reason, keys: str, stopped: set[Reason]
+) -> None:
+    world.rules = ruled(keys)
+    outcome = world.run(msgspec.structs.replace(REQUEST, reason=reason))
+    if reason in stopped:
+        verb = "only audits" if "linkerd, mode: audit" in keys else "leaves it alone"
+        assert outcome == Ignored(f"{EU1}: the rule r1 {verb}: it is so")
+        assert (world.kube.writes, world.helm.runs) == ([], [])
+    else:
+        assert isinstance(outcome, Done)
+        assert world.helm.runs == BOTH
+
+
+def test_what_was_begun_is_taken_back_whatever_the_policy_says_by_now(world: World) -> None:
+    world.rules = ruled("mesh: none")
+    assert isinstance(world.run(msgspec.structs.replace(REQUEST, reason=Reason.ROLLBACK)), Done)
+
+
+def test_the_least_that_works_by_hand_works_wherever_nobody_opted_out(world: World) -> None:
+    least = InstallRequest(cluster=EU1, mesh="linkerd")
+    assert isinstance(world.run(least, autopilot=False, allow_net_admin=False), Done)
+    assert world.helm.runs == BOTH
+
+
+def asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, request: InstallRequest
+) -> tuple[str | None, MeshSettings]:
+    """The version that the request names, and the settings of the policy, that the mesh is planned with."""
+    seen: list[tuple[str | None, MeshSettings]] = []
+
+    def plan(mesh: Mesh, version: str | None = None, **_: object) -> Plan:
+        seen.append((version, mesh._wish))
+        raise Temporary("Enough", "seen")
+
+    monkeypatch.setattr(Mesh, "plan", plan)
+    with pytest.raises(Temporary, match="seen"):
+        world.run(request)
+    return seen[0]
+
+
+def test_the_policys_version_and_settings_are_the_wish(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.rules = ruled("mesh: linkerd, version: edge-26.6.2, adopt: true")
+    wish = MeshSettings(version="edge-26.6.2", adopt=True)
+    assert asked_for(world, monkeypatch, REQUEST) == (None, wish)
+    named = msgspec.structs.replace(BY_HAND, version="edge-26.6.1")
+    assert asked_for(world, monkeypatch, named) == ("edge-26.6.1", wish)
+
+
+def test_a_rules_settings_are_not_those_of_another_mesh(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.rules = msgspec.structs.replace(ruled("mode: off"), rules=(Rule(name="r", reason="r", mesh="istio"),))
+    world.rules = msgspec.structs.replace(world.rules, meshes=frozenset({"istio"}))
+    assert asked_for(world, monkeypatch, BY_HAND) == (None, MeshSettings())
+
+
+def test_a_wait_tells_the_version_that_the_policy_wishes(world: World) -> None:
+    world.rules = ruled("mesh: linkerd, version: edge-26.6.2")
+    outcome = world.run(status="RECONCILING")
+    assert isinstance(outcome, Later)
+    assert outcome.status.version == "edge-26.6.2"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared import gke
 from shared.config import Settings
-from shared.errors import Permanent, Temporary
+from shared.errors import Permanent, Refused, Temporary
 from shared.kube import Conflict, Kube
 from shared.mesh.hooks import Verification
 from shared.mesh.patch import Patch
@@ -34,7 +34,7 @@ from shared.model import (
     VerifyRequest,
 )
 from shared.outcome import Done, Ignored, Later
-from shared.policy import BUILT_IN
+from shared.policy import BUILT_IN, Policy, read
 from shared.stages import verify
 from shared.stages.concluding import Found, conclude
 from tests.unit.doors import EU1, NOW, MemoryGke, autopilot, clock
@@ -105,6 +105,7 @@ def run(
     hooks: Hooks,
     request: VerifyRequest = REQUEST,
     google: MemoryGke | None = None,
+    rules: Policy = BUILT_IN,
 ) -> Done | Ignored | Later:
     def connect(_cluster: gke.Cluster) -> Kube:
         return kube
@@ -115,7 +116,7 @@ def run(
             request,
             google=google or MemoryGke(autopilot()),
             connect=connect,
-            rules=BUILT_IN,
+            rules=rules,
             settings=SETTINGS,
             clock=clock,
         )
@@ -389,3 +390,69 @@ def test_repairs_are_bounded_and_ready_means_that_nothing_failed(
     facts: dict[str, Any] = {"reason": Reason.REPAIR, "attempt": attempt + 1, "actor": "a"}
     facts["repairs"] = (Repair.CLUSTER_NETWORKS,) if repaired else ()
     assert all(one == msgspec.structs.replace(REPAIR, **facts) for one in following)
+
+
+# The policy -----------------------------------------------------------------------------------------------------------
+
+
+def ruled(keys: str) -> Policy:
+    """A policy of one rule for every cluster."""
+    return read(f"schema: 1\nrules:\n  - {{name: r1, reason: it is so, {keys}}}\n", "p")
+
+
+AUDITS = ruled("mesh: linkerd, mode: audit")
+
+
+def test_a_mesh_that_nobody_wants_is_not_looked_at() -> None:
+    kube = cluster_with()
+    with pytest.raises(Refused, match="no mesh is wanted here: it is so") as raised:
+        run(kube, Hooks(), rules=ruled("mesh: none"))
+    assert (raised.value.reason, kube.writes) == ("OptedOut", [])
+
+
+@pytest.mark.parametrize("reason", [Reason.CREATED, Reason.SWEEP, Reason.DRIFT])
+def test_what_was_queued_before_the_policy_changed_stops(reason: Reason) -> None:
+    outcome = run(cluster_with(), Hooks(), msgspec.structs.replace(REQUEST, reason=reason), rules=ruled("mode: off"))
+    assert outcome == Ignored(f"{EU1}: the rule r1 leaves it alone: it is so")
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_an_audit_judges_and_writes_nothing(reason: Reason) -> None:
+    kube = cluster_with()
+    request = msgspec.structs.replace(REQUEST, reason=reason)
+    status, following = done(run(kube, Hooks(seen(GOOD, BAD, repairs=(PATCH,))), request, rules=AUDITS))
+    assert (status.phase, status.reason, status.repaired, following) == (Phase.DEGRADED, "AuditOnly", (), ())
+    assert status.message == (
+        "1 of the checks failed, the first: cluster networks contains all services: not svc default/kubernetes; "
+        "the rule r1 of the policy only audits, so nothing of it is mended"
+    )
+    assert kube.writes == []
+    healthy, following = done(run(kube, Hooks(seen(GOOD)), request, rules=AUDITS))
+    assert (healthy.phase, healthy.reason, following, kube.writes) == (Phase.READY, "ChecksPassed", (), [])
+
+
+def test_an_audit_tells_what_is_due_and_queues_nothing() -> None:
+    kube = cluster_with()
+    due = msgspec.structs.replace(seen(GOOD), due=(Repair.ISSUER_RENEWAL,))
+    status, following = done(run(kube, Hooks(due), rules=AUDITS))
+    assert (status.phase, status.reason, following, kube.writes) == (Phase.DEGRADED, "AuditOnly", (), [])
+    assert status.message == (
+        f"linkerd passes every check, but {Repair.ISSUER_RENEWAL} is due; "
+        "the rule r1 of the policy only audits, so nothing of it is mended"
+    )
+
+
+def test_an_audit_waits_for_pods_as_it_is_without_repairs() -> None:
+    due = msgspec.structs.replace(seen(GOOD), due=(Repair.ISSUER_RENEWAL,))
+    outcome = run(cluster_with(ready=0), Hooks(due), rules=AUDITS)
+    assert isinstance(outcome, Later)
+    assert outcome.reason == "PodsNotReady"
+
+
+def test_the_policys_version_is_expected_where_the_request_names_none() -> None:
+    rules = ruled("mesh: linkerd, version: edge-26.6.2")
+    hooks = Hooks(seen(GOOD), seen(GOOD))
+    status, _ = done(run(cluster_with(), hooks, msgspec.structs.replace(REQUEST, version=None), rules=rules))
+    run(cluster_with(), hooks, rules=rules)
+    assert hooks.expected == ["edge-26.6.2", "edge-26.6.3"]
+    assert status.version == "edge-live"
