@@ -188,3 +188,53 @@ async def test_networks_that_are_none_deny_injection(town: Town) -> None:
         "cannot parse destination get networks: invalid CIDR address:  34.118.224.0/20"
     )
     await town.until_answered("shop", 201, meshed=True)
+
+
+@pytest.fixture(scope="module")
+async def tap(town: Town) -> AsyncIterator[str]:
+    """Viz's tap as far as an API server knows it, in a namespace of its own: gives the path of its APIService."""
+    kube = town.kube
+    async with namespace_named(kube, "linkerd-viz"):
+        authority = Authority.create("tap")
+        issued = authority.server(["tap.linkerd-viz.svc"])
+        pair = {"tls.crt": issued.certificate, "tls.key": issued.key}
+        data = {name: base64.b64encode(value).decode() for name, value in pair.items()}
+        core = "/api/v1/namespaces/linkerd-viz"
+        await kube.create(f"{core}/secrets", {"metadata": {"name": "tap-k8s-tls"}, "data": data})
+        ports = [{"name": "apiserver", "port": 443, "targetPort": 8089}]
+        service = {"metadata": {"name": "tap"}, "spec": {"ports": ports, "selector": {"app": "tap"}}}
+        await kube.create(f"{core}/services", service)
+        await kube.create(f"{core}/pods", pod_named("tap"))
+        await kube.until(f"{core}/pods/tap", ready)
+        spec = {
+            "group": "tap.linkerd.io",
+            "version": "v1alpha1",
+            "groupPriorityMinimum": 1000,
+            "versionPriority": 100,
+            "service": {"namespace": "linkerd-viz", "name": "tap"},
+            "caBundle": base64.b64encode(authority.pem).decode(),
+        }
+        services = "/apis/apiregistration.k8s.io/v1/apiservices"
+        await kube.create(services, {"metadata": {"name": "v1alpha1.tap.linkerd.io"}, "spec": spec})
+        yield f"{services}/v1alpha1.tap.linkerd.io"
+        await kube.call("DELETE", f"{services}/v1alpha1.tap.linkerd.io")
+
+
+def available(found: Json) -> bool:
+    return any(one["type"] == "Available" and one["status"] == "True" for one in found["status"]["conditions"])
+
+
+async def test_a_namespace_can_be_deleted_while_taps_api_is_there(town: Town, tap: str) -> None:
+    await town.kube.until(tap, available)
+    found = await town.kube.get("/apis/tap.linkerd.io/v1alpha1")
+    assert {"namespaces", "pods/tap"} < {one["name"] for one in found["resources"]}
+    async with namespace_named(town.kube, "leaving"):
+        pass
+    await town.kube.until("/api/v1/namespaces/leaving", lambda answer: answer.get("code") == 404)
+    assert town.inhabitants.calls["linkerd-viz/tap"] > 0
+
+
+async def test_an_api_whose_port_is_blocked_is_not_available(town: Town, tap: str) -> None:
+    town.inhabitants.blocked.add(8089)
+    await town.kube.until(tap, lambda found: "FailedDiscoveryCheck" in str(found["status"]))
+    town.inhabitants.blocked.clear()

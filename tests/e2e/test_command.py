@@ -18,6 +18,7 @@ from tests.e2e.cloud import BYOMESH, Cloud, alive, environment, processes
 _ALL = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 LOCAL = sorted(_ALL["local"].commands)
 NEEDS_ONE_UP = {
+    "block-port": ("blue", "8443"),
     "create-cluster": ("blue",),
     "delete-cluster": ("blue",),
     "deny-net-admin": ("some-project",),
