@@ -150,7 +150,7 @@ class Mesh:
             return plan
         notes = tuple(note for note in (self.kept, *(choice.note for choice in choices)) if note)
         plan = msgspec.structs.replace(plan, notes=plan.notes + notes)
-        plan = joined(plan, [self._plan_extension(extension, version) for extension in profile.extensions])
+        plan = joined(plan, [self._plan_extension(extension, version, plan) for extension in profile.extensions])
         self._refuse_images_outside(plan)
         return plan
 
@@ -221,7 +221,7 @@ class Mesh:
         """All releases that should be there, the extensions' too."""
         return tuple(release for part in (self.desired, *self.extensions) for release in part.releases)
 
-    def _plan_extension(self, extension: ExtensionProfile, version: str | None) -> Plan:
+    def _plan_extension(self, extension: ExtensionProfile, version: str | None, mesh: Plan) -> Plan:
         namespace = extension.namespace.name
         there = read_namespace(self._kube, namespace, extension.marker)
         option = self._wish.options.get(extension.option) if extension.option else True
@@ -242,11 +242,20 @@ class Mesh:
             releases=(choice.release,),
             ours=self._platforms(),
         )
-        self.extensions += (desired,)
         there = with_drift(self._kube, there, namespace, desired.releases, self._profile.platform_owned)
         plan = make_plan(there, desired, adopt=self._wish.adopt)
+        if plan.steps and not self._settled(mesh):
+            # Pods that are made before the injector answers would run without a proxy.
+            return Plan(kind=Kind.NOTHING, waiting=(extension.name,))
+        self.extensions += (desired,)
         notes = tuple(filter(None, (self._parts.refused(extension), choice.note)))
         return msgspec.structs.replace(plan, notes=plan.notes + notes)
+
+    def _settled(self, mesh: Plan) -> bool:
+        """Whether a mesh is ready, and its plan leaves it so."""
+        return not any(isinstance(step, RunHelm) for step in mesh.steps) and not readiness.look(
+            self._kube, self._profile
+        )
 
     def _desired_release(self, release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
         desired = desired_release(release, chart, self._wish, prepared.values.get(release.name, {}))

@@ -148,7 +148,23 @@ class OwnedElsewhere(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A whole mesh; `shared/mesh/profiles/linkerd.yaml` explains each field by example."""
+    """A whole mesh; `shared/mesh/profiles/linkerd.yaml` explains each field by example.
+
+    Attributes:
+        schema: version of this format.
+        mesh: the mesh's name, as messages and policies have it.
+        version: the mesh's own version, which the charts install.
+        repository: `https://` of a Helm repository, or `oci://` of the folder that has the charts.
+        hooks: the package of `shared.mesh` that knows the mesh.
+        namespace: the control plane's namespace.
+        releases: in the order of installation, all in that namespace.
+        deployments: those whose readiness means that the mesh works.
+        marker: path of the object that tells that this mesh is there, whoever installed it.
+        proxy: name of the container that tells a meshed pod.
+        extensions: releases beside the mesh.
+        needs_net_admin: whether its pods need the capability NET_ADMIN.
+        platform_owned: fields that the platform edits.
+    """
 
     schema: int
     mesh: str
@@ -159,6 +175,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     releases: tuple[ReleaseProfile, ...]
     deployments: tuple[str, ...]
     marker: str
+    proxy: str = ""
     extensions: tuple[ExtensionProfile, ...] = ()
     needs_net_admin: bool = True
     platform_owned: tuple[OwnedElsewhere, ...] = ()

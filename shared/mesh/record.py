@@ -17,6 +17,12 @@ def data_of(status: MeshStatus) -> dict[str, str]:
         "checks": encode(status.checks).decode(),
         "mesh": status.mesh,
         "message": status.message,
+        # Absent where there are none: what has no extensions is written as before there were any.
+        **(
+            {"options": "\n".join(f"{name}: {words}" for name, words in status.options.items())}
+            if status.options
+            else {}
+        ),
         "netAdmin": {None: "", True: "true", False: "false"}[status.net_admin],
         "phase": status.phase.value,
         "reason": status.reason,

@@ -98,7 +98,12 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Asks for the checks of a mesh; fields as in `InstallRequest`, plus what was installed."""
+    """Asks for the checks of a mesh; fields as in `InstallRequest`.
+
+    Attributes:
+        release: what was installed.
+        waiting: releases of extensions that are to be installed once the mesh is ready.
+    """
 
     cluster: ClusterRef
     mesh: str
@@ -109,6 +114,7 @@ class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     first_seen: dt.datetime | None = None
     actor: str | None = None
     release: tuple[Release, ...] = ()
+    waiting: tuple[str, ...] = ()
     schema: int = SCHEMA
 
 
@@ -141,6 +147,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
         checks: the report in numbers.
         repaired: names of the repairs made by this request.
         remedies: what helps against each check that fails or warns.
+        options: what is there of the extensions that byomesh installed, in words, by the name of the option.
         waits_for: what a Pending or Stuck cluster waits for, or "".
         timings: seconds by stage.
         time: when it was said.
@@ -158,6 +165,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
     checks: CheckSummary = CheckSummary()
     repaired: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+    options: dict[str, str] = {}
     waits_for: str = ""
     timings: dict[str, float] = {}
     time: dt.datetime | None = None

@@ -76,7 +76,8 @@ def conclude(
     if status.checks.failing:
         return _failing(request, status, found, (repair,) if again else ())
     again = again and not found.auditor
-    following = (repair,) if again and (wanted or status.repaired) and not found.foreign else ()
+    due = wanted or status.repaired or request.waiting
+    following = (repair,) if again and due and not found.foreign else ()
     if status.net_admin is False and profile.needs_net_admin:
         words = "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
         return _phase(status, Phase.DEGRADED, "NetAdminOff", words), following
@@ -87,7 +88,10 @@ def conclude(
         words = f"{status.mesh} passes every check, but {_drift_words(found)}; {_only_audits(found)}"
         return _phase(status, Phase.DEGRADED, "AuditOnly", words), ()
     ready = f"{status.mesh} {status.version} works: {status.checks.passed} checks passed, {status.checks.warned} warned"
-    return _phase(status, Phase.READY, "ChecksPassed", ready), following
+    sentences = [ready, *(f"{option}: {state}" for option, state in status.options.items())]
+    if request.waiting:
+        sentences.append(f"{'follows' if following else 'not installed'}: {', '.join(request.waiting)}")
+    return _phase(status, Phase.READY, "ChecksPassed", "; ".join(sentences)), following
 
 
 def wanted_repairs(status: MeshStatus, found: Found) -> tuple[Repair, ...]:

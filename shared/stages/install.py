@@ -198,11 +198,13 @@ def _verify(request: InstallRequest, status: MeshStatus, mesh: Mesh, plan: Plan)
         attempt=request.attempt,
         actor=request.actor,
         release=releases,
+        waiting=plan.waiting,
     )
     if plan.kind is Kind.NOTHING and request.reason is Reason.REPAIR and not left_alone and not plan.notes:
         return Done(next=(verify,))
     message = f"{plan.kind}: {plan.reason}" + (f"; left alone: {left_alone}" if left_alone else "")
-    message = "; ".join((message, *plan.notes))
+    waits = (f"{' and '.join(plan.waiting)} follow once {status.mesh} is ready",) if plan.waiting else ()
+    message = "; ".join((message, *plan.notes, *waits))
     repaired = () if plan.kind is Kind.INSTALL else tuple(one.value for one in naming.of_steps(plan.steps))
     told = msgspec.structs.replace(
         status, phase=Phase.VERIFYING, reason="Verifying", version=mesh.version, message=message, repaired=repaired

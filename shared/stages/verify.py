@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from shared import gke, kube, policy, telemetry
 from shared.config import Settings
-from shared.mesh import apply, readiness, record
+from shared.mesh import apply, extensions, readiness, record
 from shared.mesh.hooks import Verification, verify_hooks
 from shared.mesh.loss import find_loss
 from shared.mesh.profile import Profile, load_profile
@@ -22,6 +23,7 @@ from shared.stages.watching import Watch
 
 Connect = Callable[[gke.Cluster], kube.Kube]
 Clock = Callable[[], dt.datetime]
+Seen = TypeVar("Seen")
 _POLL = 0.1
 """Seconds between two looks at the Deployments while one verification waits for them."""
 _REPAIR_TRIES = 5
@@ -81,9 +83,12 @@ def run(
         with telemetry.stage_timer("repair"):
             seen = _repaired(api, seen, look)
         repaired = (Repair.CLUSTER_NETWORKS.value,)
+    with telemetry.stage_timer("extensions"):
+        states = wait_until(lambda: extensions.look(api, profile), extensions.waits_for, settings.readiness_poll)
     status = msgspec.structs.replace(
         status,
         version=request.version or seen.version,
+        options={one.option or one.name: one.words for one in states},
         checks=CheckSummary.of(seen.report),
         repaired=repaired,
         remedies=seen.remedies,
@@ -97,6 +102,8 @@ def run(
         return given_up or _later(status, "PodsNotReady", _with_reason(waits_for, why), settings)
     told, following = conclude(request, status, profile, settings, found)
     done = watch.conclude(told, following, waits_for)
+    if told.phase is Phase.READY and not done.next and (late := extensions.waits_for(states)):
+        return _later(status, "PodsNotReady", late, settings)
     if done.status is not None and done.status.reason != DRIFTED and not auditor:
         # What the installer will find, or will find to be nothing, is told once it did.
         record.write(api, done.status)
@@ -147,10 +154,22 @@ def wait_until_ready(
     """
     if api.get(profile.marker) is None:
         return ""
+    return wait_until(lambda: readiness.look(api, profile), str, seconds, monotonic=monotonic, sleep=sleep)
+
+
+def wait_until(
+    look: Callable[[], Seen],
+    waits_for: Callable[[Seen], str],
+    seconds: float,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Seen:
+    """Look until nothing is waited for any more, for `seconds` at most; what was seen last."""
     end = monotonic() + seconds
-    while (waits_for := readiness.look(api, profile)) and monotonic() < end:
+    while waits_for(seen := look()) and monotonic() < end:
         sleep(_POLL)
-    return waits_for
+    return seen
 
 
 def _with_reason(waits_for: str, why: str) -> str:

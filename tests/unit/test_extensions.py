@@ -12,11 +12,12 @@ import pytest
 
 from shared.config import Settings
 from shared.errors import Permanent
-from shared.mesh import apply, lease
+from shared.mesh import apply, extensions, lease
 from shared.mesh.charts import chart_without, read_chart
 from shared.mesh.contents import foreign_objects
 from shared.mesh.drift import ObjectName
 from shared.mesh.engine import Mesh
+from shared.mesh.extensions import ExtensionState
 from shared.mesh.ownership import LEFT_OUT, MANAGED_BY
 from shared.mesh.plan import Kind, Plan, RemoveNamespace, RemoveRelease, RunHelm, WriteNamespace, WriteSecret
 from shared.mesh.profile import ExtensionProfile, NamespaceProfile, OptionalPart, load_profile
@@ -51,11 +52,30 @@ class World:
         self.store = MemoryStore()
         self.extension = VIZ
         self.run(UNSAID)
+        for name in PROFILE.deployments:
+            self.deploy(f"/apis/apps/v1/namespaces/linkerd/deployments/{name}")
 
     def mesh(self, wish: MeshSettings) -> Mesh:
         profile = msgspec.structs.replace(PROFILE, extensions=(self.extension,))
         settings = Settings(charts=str(self.charts))
         return Mesh(profile, autopilot(), self.kube, self.helm, settings, self.store, clock, wish)
+
+    def deploy(self, path: str, ready: int = 1) -> None:
+        """Somebody makes a Deployment of one pod."""
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 1)
+        labels = {"component": path.rpartition("/")[2]}
+        spec = {"replicas": 1, "selector": {"matchLabels": labels}}
+        self.kube.put(path, {"kind": "Deployment", "spec": spec, "status": {**counts, "readyReplicas": ready}})
+
+    def pod(self, name: str, component: str, *containers: str, **metadata: Any) -> None:
+        """Somebody makes a pod in viz's namespace."""
+        spec = {"containers": [{"name": "main"}], "initContainers": [{"name": one} for one in containers]}
+        found = {"labels": {"component": component, "other": "label"}, **metadata}
+        self.kube.put(f"{NAMESPACE}/pods/{name}", {"metadata": found, "spec": spec})
+
+    def states(self) -> tuple[ExtensionState, ...]:
+        """What is there of the extensions."""
+        return extensions.look(self.kube, msgspec.structs.replace(PROFILE, extensions=(self.extension,)))
 
     def plan(self, wish: MeshSettings) -> Plan:
         return self.mesh(wish).plan()
@@ -99,12 +119,28 @@ def test_an_extension_is_installed_where_its_option_is_on(world: World) -> None:
     assert [release.name for release in mesh.releases] == ["linkerd-crds", "linkerd-control-plane", "linkerd-viz"]
 
 
-def test_the_mesh_comes_first(tmp_path: Path) -> None:
-    world = World(tmp_path)
+def test_the_mesh_comes_first_and_must_be_ready(world: World) -> None:
+    mesh = f"/apis/apps/v1/namespaces/linkerd/deployments/{PROFILE.deployments[0]}"
+    world.deploy(mesh, ready=0)
+    assert world.plan(ON) == Plan(kind=Kind.NOTHING, reason="everything is as it should be", waiting=("linkerd-viz",))
     world.kube.objects.clear()
     plan = world.run(ON)
-    assert plan.kind is Kind.INSTALL
-    assert [run for run, _ in world.helm.runs] == ["linkerd-crds", "linkerd-control-plane", "linkerd-viz"]
+    assert (plan.kind, plan.waiting) == (Kind.INSTALL, ("linkerd-viz",))
+    assert [run for run, _ in world.helm.runs] == ["linkerd-crds", "linkerd-control-plane"]
+
+
+def test_what_waits_is_not_among_the_releases_that_are_there(world: World) -> None:
+    world.deploy(f"/apis/apps/v1/namespaces/linkerd/deployments/{PROFILE.deployments[0]}", ready=0)
+    mesh = world.mesh(ON)
+    mesh.plan()
+    assert [release.name for release in mesh.releases] == ["linkerd-crds", "linkerd-control-plane"]
+
+
+def test_a_removal_waits_for_nothing(world: World) -> None:
+    world.run(ON)
+    world.deploy(f"/apis/apps/v1/namespaces/linkerd/deployments/{PROFILE.deployments[0]}", ready=0)
+    assert world.plan(UNSAID).kind is Kind.NOTHING
+    assert world.plan(OFF).kind is Kind.REMOVE
 
 
 def test_nothing_said_installs_nothing_and_needs_no_chart(world: World) -> None:
@@ -315,3 +351,44 @@ def test_what_is_of_others_in_a_namespace() -> None:
         ObjectName("Service", "linkerd-viz", "other"),
         ObjectName("Secret", "linkerd-viz", "sh.helm.release.v1.other.v1"),
     }
+
+
+def test_nothing_is_told_of_an_extension_that_is_not_ours_or_on_its_way_out(world: World) -> None:
+    assert world.states() == ()
+    by_others(world)
+    assert world.states() == ()
+    world.kube.put(NAMESPACE, {"metadata": {"labels": dict(MANAGED_BY), "deletionTimestamp": "2026-05-04T09:00:00Z"}})
+    assert world.states() == ()
+
+
+def test_an_extension_is_ready_and_meshed_by_its_own_pods(world: World) -> None:
+    world.run(ON)
+    (state,) = world.states()
+    assert (state.words, extensions.waits_for([state])) == (
+        "0 of 2 deployments ready, 0 meshed",
+        "linkerd-viz's Deployment metrics-api, which isn't there",
+    )
+    world.deploy(VIZ.marker)
+    world.deploy(VIZ.marker.replace("metrics-api", "web"))
+    world.pod("metrics-api-1", "metrics-api", "linkerd-init", "linkerd-proxy")
+    world.pod("metrics-api-0", "metrics-api", deletionTimestamp="2026-05-04T09:00:00Z")
+    world.pod("web-1", "web", "linkerd-init")
+    (state,) = world.states()
+    assert (state.words, extensions.waits_for([state])) == ("2 of 2 deployments ready, 1 meshed", "")
+    world.pod("metrics-api-2", "metrics-api")
+    (state,) = world.states()
+    assert state.words == (
+        "2 of 2 deployments ready, 0 meshed; no injector has answered, so all that is verified of the mesh is the "
+        "annotation"
+    )
+
+
+def test_a_part_that_was_left_out_is_not_waited_for(tapped: World) -> None:
+    tapped.extension = msgspec.structs.replace(tapped.extension, deployments=("metrics-api", "tap", "web"))
+    tapped.kube.answers[PROBE] = denial(WARDEN)
+    tapped.run(ON)
+    for name in ("metrics-api", "web"):
+        tapped.deploy(VIZ.marker.replace("metrics-api", name))
+        tapped.pod(f"{name}-1", name, "linkerd-proxy")
+    (state,) = tapped.states()
+    assert state.words == "2 of 2 deployments ready, 2 meshed; without tap, which the cluster refuses"

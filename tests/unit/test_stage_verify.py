@@ -15,6 +15,7 @@ from shared.config import Settings
 from shared.errors import Permanent, Refused, Temporary
 from shared.kube import Conflict, Kube
 from shared.mesh.hooks import Verification
+from shared.mesh.ownership import MANAGED_BY
 from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile, load_profile
 from shared.model import (
@@ -322,6 +323,54 @@ def test_an_unknown_mesh_and_a_missing_cluster_are_permanent() -> None:
         run(cluster_with(), Hooks(), msgspec.structs.replace(REQUEST, mesh="istia"))
     with pytest.raises(Permanent, match="doesn't exist"):
         run(cluster_with(), Hooks(), google=MemoryGke(Permanent(gke.CLUSTER_GONE, "the cluster doesn't exist")))
+
+
+def with_emojivoto(ready: int) -> MemoryKube:
+    """A cluster with a mesh and the demo application, of which the Deployments have `ready` pods each."""
+    (emojivoto,) = (one for one in PROFILE.extensions if one.option == "emojivoto")
+    kube = cluster_with()
+    kube.put("/api/v1/namespaces/emojivoto", {"metadata": {"labels": dict(MANAGED_BY)}})
+    for name in emojivoto.deployments:
+        labels = {"app": name}
+        status = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": ready}
+        spec = {"replicas": 1, "selector": {"matchLabels": labels}}
+        kube.put(f"/apis/apps/v1/namespaces/emojivoto/deployments/{name}", {"spec": spec, "status": status})
+        spec = {"containers": [{"name": name}, {"name": "linkerd-proxy"}]}
+        kube.put(f"/api/v1/namespaces/emojivoto/pods/{name}-1", {"metadata": {"labels": labels}, "spec": spec})
+    return kube
+
+
+def test_an_extension_that_is_there_is_told_of_and_recorded() -> None:
+    kube = with_emojivoto(ready=1)
+    status, following = done(run(kube, Hooks(seen(GOOD))))
+    words = "4 of 4 deployments ready, 4 meshed"
+    assert (status.phase, status.options, following) == (Phase.READY, {"emojivoto": words}, ())
+    assert status.message == f"linkerd edge-26.6.3 works: 1 checks passed, 0 warned; emojivoto: {words}"
+    assert kube.objects[RECORD]["data"]["options"] == f"emojivoto: {words}"
+
+
+def test_an_extension_that_is_not_ready_is_waited_for() -> None:
+    kube = with_emojivoto(ready=0)
+    outcome = run(kube, Hooks(seen(GOOD)))
+    assert isinstance(outcome, Later)
+    assert outcome.waits_for == "emojivoto's Deployment emoji (0 of 1 pods ready)"
+    assert RECORD not in kube.objects
+
+
+def test_an_extension_that_is_not_ready_keeps_no_fault_of_the_mesh_back() -> None:
+    status, (repair,) = done(run(with_emojivoto(ready=0), Hooks(seen(BAD))))
+    assert (status.reason, repair.reason) == ("ChecksFailed", Reason.REPAIR)
+
+
+def test_extensions_that_waited_for_the_mesh_follow_once_it_is_ready() -> None:
+    request = msgspec.structs.replace(REQUEST, waiting=("linkerd-viz", "emojivoto"))
+    status, following = done(run(cluster_with(), Hooks(seen(GOOD)), request))
+    assert (status.phase, following) == (Phase.READY, (REPAIR,))
+    assert status.message.endswith("; follows: linkerd-viz, emojivoto")
+    last = msgspec.structs.replace(request, attempt=SETTINGS.repair_attempts)
+    status, following = done(run(cluster_with(), Hooks(seen(GOOD)), last))
+    assert (status.phase, following) == (Phase.READY, ())
+    assert status.message.endswith("; not installed: linkerd-viz, emojivoto")
 
 
 class Time:

@@ -62,4 +62,5 @@ def joined(mesh: Plan, extensions: Sequence[Plan]) -> Plan:
         reason="; ".join(plan.reason for plan in busy) or mesh.reason,
         left_alone=tuple(drift for plan in acting for drift in plan.left_alone),
         notes=tuple(note for plan in acting for note in plan.notes),
+        waiting=tuple(name for plan in acting for name in plan.waiting),
     )

@@ -112,6 +112,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         reason: a sentence for people.
         left_alone: drift that other field managers hold and that isn't ours to take back.
         notes: what is to be said beside, in sentences; nothing is done about it.
+        waiting: releases of extensions that are due as soon as the mesh is ready.
     """
 
     kind: Kind
@@ -119,3 +120,4 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     left_alone: tuple[Drift, ...] = ()
     notes: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
