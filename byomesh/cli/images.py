@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from byomesh.cli.output import Format, Output, err, escape, fail, out, print_json, table, told
-from byomesh.cli.target import ClusterOption, LocationOption, ProjectOption, resolve
+from byomesh.cli.target import ClusterOption, LocationOption, ProjectOption, helm_program, resolve
 from shared.errors import Permanent
 from shared.model import UNDECIDED, MeshSettings
 
@@ -129,7 +128,7 @@ def _needed(
 
     refuse(profile, wish)
     computed = install_hooks(profile).example_values(wish)
-    helm = Helm(dataclasses.replace(settings, helm=_helm_program(settings.helm)))
+    helm = Helm(dataclasses.replace(settings, helm=helm_program(settings.helm)))
     charts = Charts(profile, settings, helm)
     version = version or wish.version
     wished = options | {option for option, on in wish.options.items() if on}
@@ -138,18 +137,6 @@ def _needed(
     for release, namespace in releases:
         desired = desired_release(release, charts.find(release, version), wish, computed.get(release.name, {}))
         yield from images_of(helm, release, desired, namespace)
-
-
-def _helm_program(wished: str) -> str:
-    """The Helm that the settings name, else the local cloud's own where this machine has it."""
-    from byomesh.local.build import built_binaries  # noqa: PLC0415 - as above
-
-    if shutil.which(wished) is not None:
-        return wished
-    built = built_binaries()
-    if built is None:
-        raise Permanent("NoHelm", f"there is no program {wished}", remedy="install Helm 4, or name it in BYOMESH_HELM")
-    return str(built.helm)
 
 
 def _show(found: Sequence[Pull], outside: frozenset[str]) -> None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from byomesh.cli import check, demo, images, local, repair
+from byomesh.cli import check, demo, images, local, repair, uninstall
 
 app = typer.Typer(
     name="byomesh",
@@ -19,6 +19,7 @@ app.add_typer(local.app, name="local")
 app.command("check")(check.check)
 app.command("plan")(repair.plan)
 app.command("repair")(repair.repair)
+app.command("uninstall")(uninstall.uninstall)
 app.command("images")(images.images)
 app.command("demo")(demo.demo)
 

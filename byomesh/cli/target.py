@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,7 @@ from shared.errors import Permanent
 from shared.model import ClusterRef
 
 if TYPE_CHECKING:
+    from shared.helm import Helm
     from shared.kube import Kube
 
 KubeconfigOption = Annotated[
@@ -76,3 +79,36 @@ def connected(kubeconfig: Path | None, cluster: str, project: str, location: str
     found = gke().get(ref)
     with kube.connect(found.access, kube.default_token(), cluster=str(found.ref)) as api:
         yield api
+
+
+def helm_program(wished: str) -> str:
+    """The Helm that the settings name, else the local cloud's own where this machine has it.
+
+    Raises:
+        Permanent: there is none.
+    """
+    from byomesh.local.build import built_binaries  # noqa: PLC0415 - needed only where Helm is run
+
+    if shutil.which(wished) is not None:
+        return wished
+    built = built_binaries()
+    if built is None:
+        raise Permanent("NoHelm", f"there is no program {wished}", remedy="install Helm 4, or name it in BYOMESH_HELM")
+    return str(built.helm)
+
+
+def helm_for(kubeconfig: Path | None, cluster: str, project: str, location: str) -> Helm:
+    """Helm for the one cluster that the options of `connected` name; raises as that does."""
+    from shared.config import settings  # noqa: PLC0415 - as above
+    from shared.helm import Helm  # noqa: PLC0415 - as above
+    from shared.helm import kubeconfig as made  # noqa: PLC0415 - as above
+
+    config = dataclasses.replace(settings(), helm=helm_program(settings().helm))
+    if kubeconfig is not None:
+        return Helm(config, kubeconfig)
+    from shared import kube  # noqa: PLC0415 - as in `connected`
+    from shared.gke import gke  # noqa: PLC0415 - as in `connected`
+
+    found = gke().get(resolve(cluster, project, location))
+    token = kube.default_token()
+    return Helm(config, lambda: made(found.access, token()), cluster=str(found.ref))

@@ -27,8 +27,8 @@ _CLUSTERS_OWN = (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"
 """What controllers put into every namespace (kube-controller-manager, rootcacertpublisher and serviceaccount)."""
 
 
-def foreign_objects(kube: Kube, namespace: str, release: str) -> tuple[ObjectName, ...]:
-    """Objects of a namespace that belong neither to a Helm release nor to this system nor to the cluster.
+def foreign_objects(kube: Kube, namespace: str, *releases: str) -> tuple[ObjectName, ...]:
+    """Objects of a namespace that belong neither to the Helm releases nor to this system nor to the cluster.
 
     What has an owner goes with it, so only its owner counts.
 
@@ -40,17 +40,17 @@ def foreign_objects(kube: Kube, namespace: str, release: str) -> tuple[ObjectNam
         for version, kind in _KINDS
         if kube.resource(version, kind) is not None
         for obj in kube.list_items(kube.collection_of(version, kind, namespace=namespace))
-        if not _accounted_for(obj, kind, release)
+        if not _accounted_for(obj, kind, releases)
     )
 
 
-def _accounted_for(obj: Mapping[str, Any], kind: str, release: str) -> bool:
+def _accounted_for(obj: Mapping[str, Any], kind: str, releases: tuple[str, ...]) -> bool:
     metadata = obj["metadata"]
     annotations = metadata.get("annotations") or {}
     return (
         bool(metadata.get("ownerReferences"))
         or (kind, metadata["name"]) in _CLUSTERS_OWN
         or is_ours(metadata.get("labels"))
-        or annotations.get("meta.helm.sh/release-name") == release
-        or (obj.get("type") == "helm.sh/release.v1" and (metadata.get("labels") or {}).get("name") == release)
+        or annotations.get("meta.helm.sh/release-name") in releases
+        or (obj.get("type") == "helm.sh/release.v1" and (metadata.get("labels") or {}).get("name") in releases)
     )

@@ -179,6 +179,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extensions: tuple[ExtensionProfile, ...] = ()
     needs_net_admin: bool = True
     platform_owned: tuple[OwnedElsewhere, ...] = ()
+    proxy_label: str = ""
 
 
 prepare(Profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from tests.e2e.charts_folder import CONTROL_PLANE, CRDS
 from tests.e2e.cloud import PATIENCE, Cloud, cloud
 
 GOOD, OLD = "edge-26.8.1", "edge-26.6.3"
-NOVELTY = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/novelties.policy.linkerd.io"
+CUSTOM = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+NOVELTY = f"{CUSTOM}/novelties.policy.linkerd.io"
 BAD: dict[str, tuple[str, tuple[Callable[[Path], object], ...], str]] = {
     "pods denied": ("2026.9.1", (charts_folder.denied_by_warden,), "hostNetwork"),
     "checks fail": ("2026.9.2", (charts_folder.without_heartbeat,), "ServiceAccount"),
@@ -122,6 +124,39 @@ def test_the_next_good_version_is_upgraded_to(upgraded: Upgraded) -> None:
     status = upgraded.ask()
     assert (status["reason"], status["version"]) == ("ChecksPassed", newest)
     quiet(upgraded)
+
+
+def uninstall(upgraded: Upgraded, kubeconfig: Path, *options: str, code: int = 0) -> Any:
+    ran = upgraded.cloud.run("uninstall", "--kubeconfig", str(kubeconfig), *options, "-o", "json")
+    assert ran.code == code, ran.err
+    return json.loads(ran.out)
+
+
+def test_the_mesh_is_uninstalled_and_installed_again(upgraded: Upgraded, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    upgraded.cloud.local("kubeconfig", upgraded.name, "--file", str(kubeconfig))
+    servers = "/apis/policy.linkerd.io/v1beta3/namespaces/default/servers"
+    server = {"apiVersion": "policy.linkerd.io/v1beta3", "kind": "Server", "metadata": {"name": "s"}, "spec": {}}
+    with upgraded.cloud.kube(upgraded.name) as api:
+        api.create(servers, server)
+        would = uninstall(upgraded, kubeconfig, "--dry-run", code=3)["would_remove"]
+        assert "Helm release linkerd-control-plane in linkerd" in would
+        assert api.get("/api/v1/namespaces/linkerd/configmaps/linkerd-config") is not None
+
+        kept = uninstall(upgraded, kubeconfig, "--yes")
+        assert (kept["removed"], kept["done"]) == (would, True)
+        assert "1 servers.policy.linkerd.io" in kept["kept"][0]
+        assert set(upgraded.newest()) == {CRDS}
+        assert api.get(f"{servers}/s") is not None
+        assert api.get("/api/v1/namespaces/byomesh-system") is None
+        assert upgraded.ask()["reason"] == "ChecksPassed"
+
+        uninstall(upgraded, kubeconfig, "--yes", "--with-crds")
+        assert api.get("/api/v1/namespaces/linkerd") is None
+        assert list(api.list_items(CUSTOM, label_selector="linkerd.io/control-plane-ns=linkerd")) == []
+        assert uninstall(upgraded, kubeconfig, "--yes")["removed"] == []
+    assert upgraded.ask()["reason"] == "ChecksPassed"
+    assert upgraded.newest() == {CRDS: "deployed", CONTROL_PLANE: "deployed"}
 
 
 def test_nothing_of_it_was_a_fault(upgraded: Upgraded) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 import shared.config
 import shared.helm
-from byomesh.cli import images
+from byomesh.cli import images, target
 from byomesh.cli.main import app
 from byomesh.local import build
 from shared import gke
@@ -61,7 +61,7 @@ class Rendering(MemoryHelm):
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(shared.helm, "Helm", Rendering)
-    monkeypatch.setattr(images, "_helm_program", lambda wished: wished)
+    monkeypatch.setattr(images, "helm_program", lambda wished: wished)
     monkeypatch.setattr(shared.config, "settings", lambda: SETTINGS)
     monkeypatch.setattr(gke, "gke", lambda: MemoryGke(autopilot()))
 
@@ -154,9 +154,9 @@ def test_what_cannot_be_listed_is_told_in_a_sentence(
 def test_helm_is_the_settings_or_the_local_clouds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "helm"
     program.touch(mode=0o755)
-    assert images._helm_program(str(program)) == str(program)
+    assert target.helm_program(str(program)) == str(program)
     monkeypatch.setattr(build, "_missing", lambda _folder: [])
-    assert images._helm_program(str(tmp_path / "none")).endswith("/helm")
+    assert target.helm_program(str(tmp_path / "none")).endswith("/helm")
     monkeypatch.setattr(build, "_missing", lambda _folder: ["helm"])
     with pytest.raises(Exception, match="NoHelm"):
-        images._helm_program(str(tmp_path / "none"))
+        target.helm_program(str(tmp_path / "none"))
