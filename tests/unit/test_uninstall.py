@@ -173,7 +173,8 @@ def test_a_namespace_with_things_of_others_stays_and_they_are_named(cluster: Clu
     assert found.kept == (
         (
             "the namespace linkerd, for it holds objects of others: ConfigMap linkerd/mine-0, "
-            "ConfigMap linkerd/mine-1, ConfigMap linkerd/mine-2, ConfigMap linkerd/mine-3, ConfigMap linkerd/mine-4 and 2 more"
+            "ConfigMap linkerd/mine-1, ConfigMap linkerd/mine-2, ConfigMap linkerd/mine-3, "
+            "ConfigMap linkerd/mine-4 and 2 more"
         ),
         "the namespace byomesh-system, for it holds objects of others: ConfigMap byomesh-system/theirs",
     )
