@@ -60,7 +60,11 @@ def render(helm: tuple[Helm, Settings], wish: MeshSettings) -> Rendered:
     computed = install_hooks(PROFILE).example_values(wish)
     objects: list[Json] = []
     parts = [(release, PROFILE.namespace.name) for release in PROFILE.releases]
-    parts += [(extension, extension.namespace.name) for extension in PROFILE.extensions]
+    parts += [
+        (extension, extension.namespace.name)
+        for extension in PROFILE.extensions
+        if extension.bundled or (CHARTS / extension.chart).is_dir()
+    ]
     for release, namespace in parts:
         wanted = desired_release(release, charts.find(release, None), wish, computed.get(release.name, {}))
         objects += parse_manifest(program.template(wanted.chart.path, wanted.values, namespace, wanted.name))
