@@ -104,6 +104,18 @@ class Settings:
     repair_attempts: int = _setting(
         "BYOMESH_REPAIR_ATTEMPTS", 3, "repairs handed back for one request before it is reported as failed", _count
     )
+    restarts_at_once: int = _setting(
+        "BYOMESH_RESTARTS_AT_ONCE", 3, "meshed workloads that are restarted at the same time on one cluster", _count
+    )
+    restart_deadline: float = _setting(
+        "BYOMESH_RESTART_DEADLINE",
+        600.0,
+        "seconds after which a restart that isn't rolled out stops the others",
+        _seconds,
+    )
+    restart_limit: float = _setting(
+        "BYOMESH_RESTART_LIMIT", 21_600.0, "seconds after which a cluster whose workloads restart is Stuck", _seconds
+    )
     release: str = _setting("K_REVISION", "", "the running revision, as Cloud Run names it; only for the log")
 
     def topic(self, name: str) -> str:

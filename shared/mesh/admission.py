@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -28,7 +30,7 @@ class Verdict(msgspec.Struct, frozen=True):
     not_ready: bool
 
 
-def probe_pod() -> dict[str, Any]:
+def probe_pod(labels: Mapping[str, str]) -> dict[str, Any]:
     """A pod that asks for what a mesh's init container asks for: NET_ADMIN and NET_RAW, and nothing else."""
     security: dict[str, Any] = {
         "allowPrivilegeEscalation": False,
@@ -42,7 +44,7 @@ def probe_pod() -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"generateName": "byomesh-net-admin-", "namespace": NAMESPACE},
+        "metadata": {"generateName": "byomesh-net-admin-", "namespace": NAMESPACE, "labels": dict(labels)},
         "spec": {
             "automountServiceAccountToken": False,
             "restartPolicy": "Never",
@@ -51,14 +53,18 @@ def probe_pod() -> dict[str, Any]:
     }
 
 
-def net_admin_verdict(kube: Kube) -> Verdict | None:
+def net_admin_verdict(kube: Kube, labels: Mapping[str, str] = MappingProxyType({})) -> Verdict | None:
     """Why the cluster would reject a pod with NET_ADMIN, or None where it would admit it.
+
+    Args:
+        kube: the cluster.
+        labels: of the mesh's own pods. An injector that is broken rejects other pods, and it isn't who is asked.
 
     Raises:
         Temporary: the API server can't be reached, or the caller has no access yet.
     """
     try:
-        kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", probe_pod(), dry_run=True)
+        kube.create(f"/api/v1/namespaces/{NAMESPACE}/pods", probe_pod(labels), dry_run=True)
     except AdmissionDenied as denied:
         return Verdict(denied.problem, not_ready=_NO_SERVICE_ACCOUNT in denied.problem)
     return None

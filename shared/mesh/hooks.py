@@ -13,6 +13,7 @@ from shared import gke
 from shared.kube import Kube
 from shared.mesh.patch import Patch
 from shared.mesh.profile import ExtensionProfile, Profile
+from shared.mesh.snapshot import Workload
 from shared.model import CheckReport, MeshSettings, Remedy, Repair
 
 Clock = Callable[[], dt.datetime]
@@ -56,6 +57,20 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     objects: tuple[dict[str, Any], ...] = ()
 
 
+class Stale(msgspec.Struct, frozen=True, kw_only=True):
+    """Meshed workloads whose proxies run with other settings than the control plane's, or are missing.
+
+    Attributes:
+        workloads: as many as the look kept by name.
+        other_pods: pods of further ones.
+        key: a digest of the settings that a proxy should have.
+    """
+
+    workloads: tuple[Workload, ...] = ()
+    other_pods: int = 0
+    key: str = ""
+
+
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """One look at a mesh.
 
@@ -67,6 +82,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
             consent; empty where the mesh is ours, or isn't there.
         remedies: what helps against each check that fails or warns, in the report's order.
         due: repairs that no check asks for yet: what nears its end, or is missing where no check looks.
+        stale: meshed workloads that a restart would bring up to date.
     """
 
     report: CheckReport
@@ -75,6 +91,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     foreign: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     due: tuple[Repair, ...] = ()
+    stale: Stale = Stale()
 
 
 class InstallHooks(Protocol):
@@ -116,6 +133,16 @@ class VerifyHooks(Protocol):
         """Observe the cluster and judge it; writes nothing."""
 
 
+class RestartHooks(Protocol):
+    """The module `shared.mesh.NAME.injecting` of a mesh."""
+
+    def stale(self, kube: Kube, profile: Profile) -> Stale:
+        """Look for workloads to restart; writes nothing."""
+
+    def injected(self, kube: Kube, profile: Profile, namespace: str) -> str:
+        """Why a pod that starts now in `namespace` wouldn't get the current settings; "" where it would."""
+
+
 def install_hooks(profile: Profile) -> InstallHooks:
     """What a profile names for its installation."""
     return cast("InstallHooks", importlib.import_module(f"shared.mesh.{profile.hooks}.installing"))
@@ -124,3 +151,8 @@ def install_hooks(profile: Profile) -> InstallHooks:
 def verify_hooks(profile: Profile) -> VerifyHooks:
     """What a profile names for its verification."""
     return cast("VerifyHooks", importlib.import_module(f"shared.mesh.{profile.hooks}.verifying"))
+
+
+def restart_hooks(profile: Profile) -> RestartHooks:
+    """What a profile names for restarts."""
+    return cast("RestartHooks", importlib.import_module(f"shared.mesh.{profile.hooks}.injecting"))

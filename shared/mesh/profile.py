@@ -163,6 +163,8 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         proxy: name of the container that tells a meshed pod.
         extensions: releases beside the mesh.
         needs_net_admin: whether its pods need the capability NET_ADMIN.
+        pod_labels: labels by which the mesh's own webhooks leave its pods alone, so that a broken mesh doesn't stand in
+            the way of its own repair.
         platform_owned: fields that the platform edits.
     """
 
@@ -178,6 +180,7 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proxy: str = ""
     extensions: tuple[ExtensionProfile, ...] = ()
     needs_net_admin: bool = True
+    pod_labels: dict[str, str] = {}
     platform_owned: tuple[OwnedElsewhere, ...] = ()
     proxy_label: str = ""
 

@@ -19,7 +19,7 @@ from shared.model.messages import (
     Stage,
     VerifyRequest,
 )
-from shared.model.repair import Remedy, Repair
+from shared.model.repair import OutdatedWorkloads, Remedy, Repair
 
 __all__ = [
     "OPTIONS",
@@ -38,6 +38,7 @@ __all__ = [
     "IptablesMode",
     "MeshSettings",
     "MeshStatus",
+    "OutdatedWorkloads",
     "Phase",
     "Reason",
     "Release",

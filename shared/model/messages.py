@@ -10,7 +10,7 @@ import msgspec
 
 from shared.model.checks import CheckSummary
 from shared.model.cluster_ref import ClusterRef
-from shared.model.repair import Remedy, Repair
+from shared.model.repair import OutdatedWorkloads, Remedy, Repair
 
 SCHEMA = 1
 """Newest message schema that this version understands."""
@@ -148,6 +148,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
         repaired: names of the repairs made by this request.
         remedies: what helps against each check that fails or warns.
         options: what is there of the extensions that byomesh installed, in words, by the name of the option.
+        outdated: meshed workloads that a restart would bring up to date.
         waits_for: what a Pending or Stuck cluster waits for, or "".
         timings: seconds by stage.
         time: when it was said.
@@ -166,6 +167,7 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
     repaired: tuple[str, ...] = ()
     remedies: tuple[Remedy, ...] = ()
     options: dict[str, str] = {}
+    outdated: OutdatedWorkloads = OutdatedWorkloads()
     waits_for: str = ""
     timings: dict[str, float] = {}
     time: dt.datetime | None = None

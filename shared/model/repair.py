@@ -54,3 +54,15 @@ class Remedy(msgspec.Struct, frozen=True):
     check: str
     repairs: tuple[Repair, ...] = ()
     advice: str = ""
+
+
+class OutdatedWorkloads(msgspec.Struct, frozen=True):
+    """Meshed workloads whose proxies run with other settings than the control plane's, or are missing.
+
+    Attributes:
+        pods: how many pods there are of these, of workloads that aren't named too.
+        workloads: the first hundred, as `KIND NAMESPACE/NAME`.
+    """
+
+    pods: int = 0
+    workloads: tuple[str, ...] = ()

@@ -14,7 +14,14 @@ DRIFTED = "Drifted"
 """The reason of a status that only hands drift to the installer, while every check passes."""
 _NAMED = 5
 """How many drifted objects a message names."""
-_RENEWALS = frozenset({Repair.ISSUER_RENEWAL, Repair.SERVING_CERTIFICATE_RENEWAL})
+_WHILE_READY = frozenset(
+    {Repair.ISSUER_RENEWAL, Repair.SERVING_CERTIFICATE_RENEWAL, Repair.RESTART_WORKLOADS, Repair.CLUSTER_NETWORKS}
+)
+"""Repairs that are made while the mesh works as it should."""
+_ALWAYS = frozenset(
+    {Repair.CONFIG, Repair.CRD, Repair.RBAC, Repair.SERVICE_ACCOUNT, Repair.SERVICE, Repair.WEBHOOK_CONFIGURATION}
+)
+"""Repairs of objects that are taken back even from a mesh that passes every check."""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +34,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         drift: objects that aren't as their release has them, as far as reading tells.
         releases: `releaseReapplied` where a release is not deployed.
         waits_for: what of the mesh isn't ready; "" where all is.
+        restart: whether the policy has outdated workloads restarted, and some are left to restart.
         auditor: the rule of the policy that only audits the cluster, so that nothing is repaired; "" where none does.
     """
 
@@ -36,6 +44,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     drift: tuple[Drift, ...] = ()
     releases: tuple[Repair, ...] = ()
     waits_for: str = ""
+    restart: bool = False
     auditor: str = ""
 
     @property
@@ -81,7 +90,7 @@ def conclude(
     if status.net_admin is False and profile.needs_net_admin:
         words = "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
         return _phase(status, Phase.DEGRADED, "NetAdminOff", words), following
-    if following and not _RENEWALS.issuperset(wanted) and found.broken:
+    if following and not _WHILE_READY.issuperset(wanted):
         words = f"{status.mesh} passes every check, but {_drift_words(found)}; a repair is queued"
         return _phase(status, Phase.DEGRADED, DRIFTED, words), following
     if found.auditor and found.broken and not found.foreign:
@@ -91,23 +100,34 @@ def conclude(
     sentences = [ready, *(f"{option}: {state}" for option, state in status.options.items())]
     if request.waiting:
         sentences.append(f"{'follows' if following else 'not installed'}: {', '.join(request.waiting)}")
+    if status.outdated.pods:
+        sentences.append(_outdated_words(status, following))
     return _phase(status, Phase.READY, "ChecksPassed", "; ".join(sentences)), following
+
+
+def _outdated_words(status: MeshStatus, following: tuple[InstallRequest, ...]) -> str:
+    found = status.outdated
+    named = ", ".join(found.workloads[:_NAMED]) + (", …" if len(found.workloads) > _NAMED else "")
+    if any(Repair.RESTART_WORKLOADS in one.repairs for one in following):
+        return f"{found.pods} pods have outdated proxies or none and are being restarted: {named}"
+    return f"{found.pods} pods have outdated proxies or none until their workloads are restarted: {named}"
 
 
 def wanted_repairs(status: MeshStatus, found: Found) -> tuple[Repair, ...]:
     """The repairs to queue, each once.
 
-    A drifted object is named by its own repair, which takes it back from whoever changed it, only where the mesh
-    doesn't work; where it does, the installer applies what nobody else holds.
+    A drifted object is named by its own repair, which takes it back from whoever changed it, where the mesh doesn't
+    work, or where nobody tunes such an object and it must be right for what no check tries. Of others, such as a
+    Deployment's replicas, the installer applies what nobody else holds.
     """
     failing = {one.description for one in status.checks.failing}
     named = [Repair(one) for one in status.repaired]
     named += [repair for remedy in found.remedies if remedy.check in failing for repair in remedy.repairs]
     named += [*found.due, *found.releases]
-    if failing or found.waits_for:
-        named += [of_object(drift.object) for drift in found.drift]
-    elif found.drift:
-        named.append(Repair.RELEASE_REAPPLIED)
+    for repair in (of_object(drift.object) for drift in found.drift):
+        named.append(repair if failing or found.waits_for or repair in _ALWAYS else Repair.RELEASE_REAPPLIED)
+    if found.restart and not failing:
+        named.append(Repair.RESTART_WORKLOADS)
     return tuple(dict.fromkeys(named))
 
 

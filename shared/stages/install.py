@@ -20,7 +20,7 @@ from shared.mesh.profile import load_profile
 from shared.mesh.upgrade_record import UpgradeRecord
 from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
 from shared.outcome import Done, Later, Outcome
-from shared.stages import consent, upgrading
+from shared.stages import consent, restarts, upgrading
 
 Connect = Callable[[gke.Cluster], kube.Kube]
 HelmFor = Callable[[gke.Cluster], Helm]
@@ -74,7 +74,9 @@ def run(
     api = connect(cluster)
     record = UpgradeRecord(api)
     going_back = record.memory.upgrade is not None and record.memory.upgrade.going_back
-    verdict = admission.net_admin_verdict(api) if profile.needs_net_admin and not going_back else None
+    verdict = (
+        admission.net_admin_verdict(api, profile.pod_labels) if profile.needs_net_admin and not going_back else None
+    )
     if verdict is not None:
         return _denied(cluster, verdict, waiting, settings)
     helm = helm_for(cluster)
@@ -101,7 +103,8 @@ def run(
                     raise
                 return given_up
     upgrading.forget(record, mesh, upgrading.wish_of(request))
-    return _verify(request, status, mesh, plan)
+    under_way = restarts.restart(request, status, api, profile, settings, clock)
+    return under_way or _verify(request, status, mesh, plan)
 
 
 def _operation_wait(request: InstallRequest, google: gke.Gke, waiting: Waiting) -> Later | None:

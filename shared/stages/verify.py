@@ -11,11 +11,12 @@ import msgspec
 
 from shared import gke, kube, policy, telemetry
 from shared.config import Settings
-from shared.mesh import apply, extensions, readiness, record
-from shared.mesh.hooks import Verification, verify_hooks
+from shared.mesh import apply, extensions, readiness, record, restarting
+from shared.mesh.hooks import Stale, Verification, verify_hooks
 from shared.mesh.loss import find_loss
 from shared.mesh.profile import Profile, load_profile
-from shared.model import CheckSummary, MeshStatus, Phase, Repair, VerifyRequest
+from shared.mesh.snapshot import SHOWN
+from shared.model import CheckSummary, MeshStatus, OutdatedWorkloads, Phase, Repair, VerifyRequest
 from shared.outcome import Later, Outcome
 from shared.stages import consent
 from shared.stages.concluding import DRIFTED, Found, conclude
@@ -92,8 +93,12 @@ def run(
         checks=CheckSummary.of(seen.report),
         repaired=repaired,
         remedies=seen.remedies,
+        outdated=_outdated(seen.stale),
     )
     found = _found(api, profile, seen, waits_for, looked=bool(request.release or repaired))
+    if wish.restart_workloads and seen.stale.workloads and not seen.foreign:
+        progress = restarting.look(api, seen.stale, clock(), settings.restart_deadline)
+        found = msgspec.structs.replace(found, restart=progress.pending)
     found = msgspec.structs.replace(found, auditor=auditor)
     watch = Watch(api, request, settings, clock())
     if waits_for and not repaired and not (found.mendable and request.attempt < settings.repair_attempts):
@@ -108,6 +113,11 @@ def run(
         # What the installer will find, or will find to be nothing, is told once it did.
         record.write(api, done.status)
     return done
+
+
+def _outdated(stale: Stale) -> OutdatedWorkloads:
+    named = tuple(map(str, restarting.targets(stale)))[:SHOWN]
+    return OutdatedWorkloads(sum(one.pods for one in stale.workloads) + stale.other_pods, named)
 
 
 def _found(api: kube.Kube, profile: Profile, seen: Verification, waits_for: str, *, looked: bool) -> Found:

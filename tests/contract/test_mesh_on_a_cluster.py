@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import msgspec
 import pytest
@@ -432,8 +432,8 @@ def test_the_cluster_itself_says_whether_net_admin_is_admitted(world: World) -> 
 
 @beside_the_loop
 def test_a_cluster_without_service_accounts_is_not_ready(world: World) -> None:
-    def probe_pod() -> Json:
-        pod = probe()
+    def probe_pod(labels: Mapping[str, str]) -> Json:
+        pod = probe(labels)
         return {**pod, "spec": {**pod["spec"], "serviceAccountName": "not-made-yet"}}
 
     probe = admission.probe_pod

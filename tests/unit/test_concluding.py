@@ -8,7 +8,17 @@ import pytest
 from shared.config import Settings
 from shared.mesh.drift import Drift, ObjectName
 from shared.mesh.profile import load_profile
-from shared.model import CheckSummary, FailingCheck, MeshStatus, Phase, Reason, Remedy, Repair, VerifyRequest
+from shared.model import (
+    CheckSummary,
+    FailingCheck,
+    MeshStatus,
+    OutdatedWorkloads,
+    Phase,
+    Reason,
+    Remedy,
+    Repair,
+    VerifyRequest,
+)
 from shared.stages.concluding import Found, conclude
 from tests.unit.doors import EU1
 
@@ -39,6 +49,10 @@ def test_drift_in_a_mesh_that_works_is_handed_on_and_takes_nothing_back() -> Non
         "linkerd passes every check, but CronJob linkerd/linkerd-heartbeat at (missing) is not as its release has it; "
         "a repair is queued"
     )
+
+
+def test_what_no_check_tries_and_nobody_tunes_is_taken_back() -> None:
+    assert concluded(FINE, Found(drift=(ROLE, JOB)))[3] == (Repair.RBAC, Repair.RELEASE_REAPPLIED)
 
 
 def test_drift_that_pods_or_checks_suffer_from_is_taken_back() -> None:
@@ -94,3 +108,17 @@ def test_a_mesh_of_others_gets_advice_and_no_repair() -> None:
     assert (phase, reason, repairs) == (Phase.DEGRADED, "ForeignMesh", None)
     assert message.endswith("so nothing of it is mended; what to do: ask its owner")
     assert concluded(FINE, found)[::3] == (Phase.READY, None)
+
+
+def test_outdated_workloads_are_said_and_restarted_where_the_policy_says_so() -> None:
+    stale = OutdatedWorkloads(9, tuple(f"Deployment shop/{index}" for index in range(7)))
+    status = msgspec.structs.replace(FINE, outdated=stale)
+    phase, _, message, repairs = concluded(status, Found())
+    assert (phase, repairs) == (Phase.READY, None)
+    assert "9 pods have outdated proxies or none until their workloads are restarted: Deployment shop/0" in message
+    assert message.endswith("Deployment shop/4, …")
+    phase, _, message, repairs = concluded(status, Found(restart=True))
+    assert (phase, repairs) == (Phase.READY, (Repair.RESTART_WORKLOADS,))
+    assert "and are being restarted" in message
+    broken = msgspec.structs.replace(BROKEN, outdated=stale)
+    assert Repair.RESTART_WORKLOADS not in (concluded(broken, Found(restart=True))[3] or ())

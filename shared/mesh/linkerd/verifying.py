@@ -8,6 +8,7 @@ from shared.cluster import Cluster
 from shared.kube import Kube
 from shared.mesh.hooks import Ranges, Verification
 from shared.mesh.linkerd import checks, networks, renewals, repairs
+from shared.mesh.linkerd.injecting import stale_of
 from shared.mesh.linkerd.installing import wished_networks
 from shared.mesh.linkerd.lacking import lacking
 from shared.mesh.linkerd.remedies import About, remedies
@@ -44,6 +45,7 @@ def look(
         foreign=foreign,
         remedies=remedies(report, about),
         due=() if foreign or snapshot.config is None else _due(snapshot, profile, now),
+        stale=stale_of(snapshot),
     )
 
 
