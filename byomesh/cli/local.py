@@ -16,6 +16,7 @@ from byomesh.cli.output import Format, Output, err, escape, fail, out, phase, pr
 from byomesh.local.build_display import build_with_display
 from byomesh.local.client import Client, start, stop
 from byomesh.local.home import Home
+from shared.policy import read_file
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -50,6 +51,12 @@ def up(
     charts: Annotated[
         str, typer.Option(envvar="BYOMESH_CHARTS", help="Folder of charts; without it, the mesh's own repository.")
     ] = "",
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            help="The policy's file (docs/policy.md); a change of it is followed. The built-in one if absent."
+        ),
+    ] = None,
     duplicate: deliveries.Duplicate = 0,
     delay: deliveries.Delay = 0.0,
     reorder: deliveries.Reorder = 0.0,
@@ -60,6 +67,10 @@ def up(
     """Start the local cloud in the background; builds its programs first where this machine hasn't any yet."""
     home = Home.default()
     settings = split_pairs("--setting", setting)
+    if policy is not None:
+        with told():
+            read_file(policy)
+        settings["BYOMESH_POLICY"] = str(policy.absolute())
     if home.contact() is not None:
         out.print("the local cloud is already up; see: byomesh local status")
         return

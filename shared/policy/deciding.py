@@ -189,10 +189,12 @@ def remarks(policy: Policy) -> tuple[str, ...]:
             found.append(f"{where} is never reached: {everyone.name!r} before it matches every cluster")
         elif rule.match == Match():
             everyone = rule
-        if rule.mesh is None and rule.settings != MeshSettings() and rule.mode is not RuleMode.OFF:
+        off = rule.mode is RuleMode.OFF
+        meshed = rule.mesh is not None or rule.mesh_label != ""
+        if not off and not meshed and rule.settings != UNDECIDED:
             found.append(f"{where} has settings of a mesh, and asks for none")
         if rule.match.folders:
             found.append(f"{where} matches only clusters whose folders are known")
-        if rule.mesh is not None and rule.net_admin is NetAdmin.FORBIDDEN and rule.match.autopilot is not False:
+        if not off and meshed and rule.net_admin is NetAdmin.FORBIDDEN and rule.match.autopilot is not False:
             found.append(f"{where} forbids NET_ADMIN, which a mesh may need on Autopilot: it would be refused there")
     return tuple(found)

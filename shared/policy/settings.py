@@ -16,12 +16,12 @@ from shared.policy.nodes import Entries, Reader, told
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,62}")
-_REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
+_REGISTRY = re.compile(r"[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*/?")
 
 _FORMS: dict[str, tuple[re.Pattern[str], str]] = {
     "version": (_VERSION, "write a version as the mesh names it, such as edge-26.6.3"),
     "priorityClass": (_DNS_NAME, "write a PriorityClass's name, such as mesh-control-plane"),
-    "images.registry": (_REGISTRY, "write HOST/PATH in lower case, without https:// and without a / at the end"),
+    "images.registry": (_REGISTRY, "write HOST/PATH in lower case, without https://"),
     "images.digests": (_DIGEST, "write sha256: and 64 hexadecimal digits in lower case"),
 }
 """By the key's path: how a text must look, and what to write."""

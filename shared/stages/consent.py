@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from shared import gke, policy
-from shared.cluster import gcloud_update
+from shared import policy
+from shared.cluster import Cluster, gcloud_update
 from shared.errors import Refused
+from shared.mesh.profile import load_profile
 from shared.model import InstallRequest, Reason, VerifyRequest
 from shared.outcome import Ignored
 
@@ -40,7 +41,28 @@ def withheld(request: InstallRequest | VerifyRequest, decision: policy.Decision)
     return None
 
 
-def way_to_net_admin(cluster: gke.Cluster) -> str:
+def no_way(decision: policy.Decision, mesh: str, *, autopilot: bool, allowed: bool) -> str:
+    """Why the policy lets a mesh's pods never run on a cluster, in words; "" where it doesn't.
+
+    Args:
+        decision: what the policy says of the cluster.
+        mesh: the mesh that is asked for.
+        autopilot: whether it is an Autopilot cluster; another needs no permission of GKE's.
+        allowed: whether allow-net-admin is on.
+
+    Raises:
+        Permanent: there is no such mesh.
+    """
+    if not autopilot or decision.net_admin_required or not load_profile(mesh).needs_net_admin:
+        return ""
+    if decision.net_admin is policy.NetAdmin.FORBIDDEN:
+        return f"{mesh} needs NET_ADMIN, which the rule {decision.rule} forbids"
+    if not allowed:
+        return f"{mesh} needs NET_ADMIN, which is off, and the rule {decision.rule} leaves it as it is"
+    return ""
+
+
+def way_to_net_admin(cluster: Cluster) -> str:
     """What a person may do so that the cluster admits pods with NET_ADMIN."""
     if not cluster.autopilot:
         return "let what denies it admit NET_ADMIN"

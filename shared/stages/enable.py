@@ -7,7 +7,6 @@ import msgspec
 from shared import gke, policy
 from shared.config import Settings
 from shared.errors import Permanent, Refused
-from shared.mesh.profile import load_profile
 from shared.model import ClusterEvent, InstallRequest, MeshStatus, Phase, Reason
 from shared.outcome import Done, Ignored, Later, Outcome
 from shared.stages import consent
@@ -90,14 +89,7 @@ def _hold_to_net_admin(cluster: gke.Cluster, mesh: str, decision: policy.Decisio
 
 
 def _no_way(cluster: gke.Cluster, mesh: str, decision: policy.Decision) -> str:
-    """Why the policy lets a mesh's pods never run on the cluster; "" where it doesn't."""
-    if not cluster.autopilot or decision.net_admin_required or not load_profile(mesh).needs_net_admin:
-        return ""
-    if decision.net_admin is policy.NetAdmin.FORBIDDEN:
-        return f"{mesh} needs NET_ADMIN, which the rule {decision.rule} forbids"
-    if not cluster.allow_net_admin:
-        return f"{mesh} needs NET_ADMIN, which is off, and the rule {decision.rule} leaves it as it is"
-    return ""
+    return consent.no_way(decision, mesh, autopilot=cluster.autopilot, allowed=cluster.allow_net_admin)
 
 
 def _audited(cluster: gke.Cluster, decision: policy.Decision, status: MeshStatus) -> Done:
