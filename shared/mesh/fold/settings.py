@@ -74,7 +74,7 @@ def _values(text: str) -> tuple[dict[str, Any] | None, str]:
         read = {}
     if not isinstance(read, dict):
         kind = _JSON_KIND.get(type(read), "string")
-        return None, _json_fault(kind, "value of type map[string]interface {}")
+        return None, _json_fault(kind, "Go value of type map[string]interface {}")
     values = _flat({str(key): value for key, value in read.items()})
     fault = next((fault for path, kind in _READ if (fault := _type_fault(values, path, kind))), "")
     return (None, fault) if fault else (_without_keys(values), "")
