@@ -13,7 +13,7 @@ from byomesh.cli.output import out
 from shared.errors import Permanent
 from shared.kube import Kube
 from shared.mesh import observe
-from shared.mesh.linkerd import checks
+from shared.mesh.linkerd import checks, proving
 from shared.mesh.snapshot import MeshSnapshot
 from shared.model import CheckOutcome, CheckReport, CheckResult
 
@@ -45,12 +45,22 @@ class _Recorded(msgspec.Struct, rename="camel"):
     expected_version: str = ""
 
 
-def of_cluster(api: Kube, expected: str, *, proxy: bool) -> CheckReport:
-    """The report on a cluster as it is now; raises Temporary where the API server can't answer."""
-    return _judge(observe.observe(api, data_plane=proxy), dt.datetime.now(dt.UTC), expected, proxy=proxy)
+def of_cluster(api: Kube, expected: str, *, proxy: bool, beyond: bool = False) -> CheckReport:
+    """The report on a cluster as it is now; raises Temporary where the API server can't answer.
+
+    Args:
+        api: the cluster.
+        expected: the version that should run, or "".
+        proxy: whether to make the checks of `linkerd check --proxy`.
+        beyond: whether to make our own checks too, for which a pod is created as a dry run.
+    """
+    seen = observe.observe(api, data_plane=proxy)
+    if beyond:
+        seen = proving.proven(api, seen)
+    return _judge(seen, dt.datetime.now(dt.UTC), expected, proxy=proxy, beyond=beyond)
 
 
-def of_recorded(file: Path, expected: str, *, proxy: bool) -> CheckReport:
+def of_recorded(file: Path, expected: str, *, proxy: bool, beyond: bool = False) -> CheckReport:
     """The report on a recorded state, at the time that it names.
 
     Raises:
@@ -64,20 +74,26 @@ def of_recorded(file: Path, expected: str, *, proxy: bool) -> CheckReport:
             "BadSnapshot", f"{file}: {error}", remedy="give a JSON file with now, expectedVersion and objects"
         ) from error
     seen = observe.from_objects(recorded.objects)
-    return _judge(seen, recorded.now, expected or recorded.expected_version, proxy=proxy)
+    return _judge(seen, recorded.now, expected or recorded.expected_version, proxy=proxy, beyond=beyond)
 
 
-def _judge(seen: MeshSnapshot, now: dt.datetime, expected: str, *, proxy: bool) -> CheckReport:
+def _judge(seen: MeshSnapshot, now: dt.datetime, expected: str, *, proxy: bool, beyond: bool) -> CheckReport:
     categories = checks.DATA_PLANE if proxy else checks.POST_INSTALL
-    return checks.run(seen, now, expected_version=expected or None, categories=categories)
+    wanted = (*categories, *(checks.BEYOND if beyond else ()))
+    return checks.run(seen, now, expected_version=expected or None, categories=wanted)
 
 
-def as_linkerd_has_it(report: CheckReport) -> dict[str, Any]:
-    """A report in the shape of `linkerd check -o json`."""
-    return checks.render(report)
+def as_linkerd_has_it(report: CheckReport, *, strict: bool = False) -> dict[str, Any]:
+    """A report in the shape of `linkerd check -o json`; if `strict`, its `success` counts our own checks."""
+    return checks.render(report, strict=strict)
 
 
-def show(report: CheckReport) -> None:
+def exit_code(report: CheckReport, *, strict: bool = False) -> int:
+    """What the command exits with."""
+    return checks.exit_code(report, strict=strict)
+
+
+def show(report: CheckReport, *, strict: bool = False) -> None:
     """Print a report for people, category by category; skipped checks are left out."""
     for category in report.categories:
         shown = [result for result in category.checks if result.outcome is not CheckOutcome.SKIP]
@@ -87,7 +103,7 @@ def show(report: CheckReport) -> None:
         for result in shown:
             _show(result)
         out.print()
-    outcome = CheckOutcome.PASS if report.healthy else CheckOutcome.FAIL
+    outcome = CheckOutcome.FAIL if checks.exit_code(report, strict=strict) else CheckOutcome.PASS
     mark, colour = _MARKS[outcome]
     out.print(Text.assemble("Status check results are ", (mark, colour)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,15 @@ from byomesh.local.authority import Authority
 from byomesh.local.build import Binaries
 from byomesh.local.inhabitants import Inhabitants
 from byomesh.local.kubernetes import ControlPlane
+from shared.kube import from_kubeconfig
+from shared.mesh.linkerd import checks
 from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
+from shared.mesh.linkerd.proving import proven
+from shared.mesh.observe import observe
+from shared.model import CheckOutcome, CheckReport, CheckResult
 from tests.contract.conftest import Json, KubeApi
 from tests.contract.kubernetes_workloads import deployment_named, namespace_named, pod_named, ready
-from tests.contract.mesh_on_a_cluster import CONFIG, DEPLOYMENTS, INJECTOR, World
+from tests.contract.mesh_on_a_cluster import CONFIG, DEPLOYMENTS, INJECTOR, World, now
 
 NETWORKS = f"{DEFAULT_NETWORKS},34.118.224.0/20"
 INJECTOR_CALLS = "linkerd/linkerd-proxy-injector"
@@ -26,9 +32,21 @@ MERGE = "application/merge-patch+json"
 class Town:
     """A cluster with a ready control plane and its inhabitants."""
 
-    def __init__(self, kube: KubeApi, inhabitants: Inhabitants) -> None:
+    def __init__(self, kube: KubeApi, inhabitants: Inhabitants, kubeconfig: Path) -> None:
         self.kube = kube
         self.inhabitants = inhabitants
+        self.kubeconfig = kubeconfig
+
+    async def proof(self) -> CheckResult:
+        """What the check says that tries a pod."""
+
+        def judged() -> CheckReport:
+            with from_kubeconfig(self.kubeconfig) as api:
+                snapshot = proven(api, observe(api))
+            return checks.run(snapshot, now(), expected_version=None, categories=checks.BEYOND)
+
+        report = await asyncio.to_thread(judged)
+        return next(result for _, result in report if result.description == "new pods get a proxy")
 
     async def edit(self, path: str, body: Json) -> Json:
         """Merge a patch."""
@@ -67,7 +85,7 @@ async def town(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> 
         await asyncio.to_thread(world.until_ready)
         world.kube.close()
         async with namespace_named(kube, "shop"):
-            made = Town(kube, inhabitants)
+            made = Town(kube, inhabitants, world.kubeconfig)
             await made.until_answered("shop", 201, meshed=True)
             yield made
 
@@ -238,3 +256,38 @@ async def test_an_api_whose_port_is_blocked_is_not_available(town: Town, tap: st
     town.inhabitants.blocked.add(8089)
     await town.kube.until(tap, lambda found: "FailedDiscoveryCheck" in str(found["status"]))
     town.inhabitants.blocked.clear()
+
+
+async def test_the_admission_proof_holds_and_leaves_nothing_behind(town: Town) -> None:
+    found = await town.proof()
+    assert (found.outcome, found.error) == (CheckOutcome.PASS, "")
+    assert (await town.kube.get("/api/v1/namespaces/default/pods"))["items"] == []
+
+
+async def test_the_admission_proof_sees_a_blocked_port(town: Town) -> None:
+    town.inhabitants.blocked.add(8443)
+    found = await town.proof()
+    town.inhabitants.blocked.clear()
+    assert found.outcome is CheckOutcome.FAIL
+    assert "admitted without a linkerd-proxy container" in found.error
+    assert "TCP 8443" in found.error
+
+
+@pytest.mark.usefixtures("fail")
+async def test_the_admission_proof_sees_a_blocked_port_that_keeps_pods_out(town: Town) -> None:
+    town.inhabitants.blocked.add(8443)
+    await town.until_answered("shop", 500, meshed=False)
+    found = await town.proof()
+    town.inhabitants.blocked.clear()
+    assert found.outcome is CheckOutcome.FAIL
+    assert "can't be called: HTTP 500: Internal error occurred: failed calling webhook \"linkerd-proxy" in found.error
+
+
+async def test_the_admission_proof_tells_another_denial_apart(town: Town) -> None:
+    quotas = "/api/v1/namespaces/default/resourcequotas"
+    await town.kube.create(quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}})
+    await town.kube.until(f"{quotas}/none", lambda found: "hard" in found["status"])
+    found = await town.proof()
+    await town.kube.call("DELETE", f"{quotas}/none")
+    assert found.outcome is CheckOutcome.WARN
+    assert "exceeded quota" in found.error

@@ -30,6 +30,7 @@ def _result(description: str, state: State | None = None, **facts: Any) -> Check
         (Admission(Admitted.PLAIN, "default"), CheckOutcome.FAIL, "without a linkerd-proxy container"),
         (Admission(Admitted.PLAIN, "default"), CheckOutcome.FAIL, "TCP 8443"),
         (Admission(Admitted.UNCALLED, "shop", "no answer"), CheckOutcome.FAIL, "can't be called: no answer; allow TCP"),
+        (Admission(Admitted.REJECTED, "shop", "bad CIDR"), CheckOutcome.FAIL, "the injector rejects it: bad CIDR"),
         (Admission(Admitted.DENIED, "shop", "over quota"), CheckOutcome.WARN, "so it is unknown: over quota"),
         (None, CheckOutcome.SKIP, "no pod was tried"),
     ],

@@ -85,6 +85,15 @@ def test_the_data_plane_is_judged_where_it_is_asked_for(tmp_path: Path) -> None:
     assert "linkerd-data-plane" in check("--snapshot", file, "--proxy").stdout
 
 
+def test_our_own_checks_are_made_of_a_recorded_state_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    assert "\nbyomesh\n" not in check("--snapshot", file).stdout
+    shown = check("--snapshot", file, "--beyond")
+    assert "\nbyomesh\n-------\n‼ control plane containers have resource requests" in shown.stdout
+    assert "new pods get a proxy" not in shown.stdout
+    assert shown.exit_code == check("--snapshot", file, "--beyond", "--strict").exit_code == 0
+
+
 def test_the_expected_version_of_the_command_line_wins(tmp_path: Path) -> None:
     assert "‼" not in check("--snapshot", written(tmp_path)).stdout
     assert "‼" not in check("--snapshot", written(tmp_path, expectedVersion=None)).stdout

@@ -28,6 +28,18 @@ def test_reads_certificates_up_to_the_first_other_block() -> None:
     assert trust.read_certificates(_ROOT.pem.replace("-----\n", "-----\nnote: x\n\n", 1)) == (_ROOT.certificate,)
 
 
+_EC = "x509: failed to parse EC private key: "
+_MISMATCH = (
+    "asn1: structure error: tags don't match (16 vs {class:0 tag:0 length:0 isCompound:false}) {optional:false "
+    "explicit:false application:false private:false defaultValue:<nil> tag:<nil> stringType:0 timeType:0 set:false "
+    "omitEmpty:false}"
+)
+
+
+def _key(kind: str, body: str) -> bytes:
+    return f"-----BEGIN {kind} KEY-----\n{body}\n-----END {kind} KEY-----\n".encode()
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -71,7 +83,14 @@ def test_the_public_half_of_a_private_key(
             b"-----BEGIN EC PARAMETERS-----\nAAAA\n-----END EC PARAMETERS-----\n",
             "unsupported block type: 'EC PARAMETERS'",
         ),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "x509: failed to parse private key"),
+        (_key("PRIVATE", "AAAA"), f"{_MISMATCH} pkcs8 @2"),
+        (_key("RSA PRIVATE", "AAAA"), f"{_MISMATCH} pkcs1PrivateKey @2"),
+        (_key("EC PRIVATE", "AAAA"), f"{_EC}{_MISMATCH} ecPrivateKey @2"),
+        (_key("EC PRIVATE", "MHcC"), f"{_EC}asn1: syntax error: data truncated"),
+        (_key("EC PRIVATE", "MA=="), f"{_EC}asn1: syntax error: truncated tag or length"),
+        (_key("EC PRIVATE", ""), f"{_EC}asn1: syntax error: sequence truncated"),
+        (_key("PRIVATE", "MIIBAA=="), "asn1: syntax error: data truncated"),
+        (_key("PRIVATE", "MAA="), "x509: failed to parse private key"),
         (
             ed25519.Ed25519PrivateKey.generate().private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

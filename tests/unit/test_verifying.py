@@ -176,8 +176,11 @@ def test_the_checks_expect_what_was_installed(
 ) -> None:
     given: list[tuple[dt.datetime, str | None]] = []
 
-    def run(_: MeshSnapshot, now: dt.datetime, *, expected_version: str | None) -> CheckReport:
+    def run(
+        _: MeshSnapshot, now: dt.datetime, *, expected_version: str | None, categories: tuple[str, ...]
+    ) -> CheckReport:
         given.append((now, expected_version))
+        assert "byomesh" in categories
         return CheckReport()
 
     monkeypatch.setattr("shared.mesh.linkerd.checks.run", run)

@@ -20,6 +20,10 @@ _BLOCK = re.compile(
 )
 
 
+_GO_STRUCTS = {"EC PRIVATE KEY": "ecPrivateKey", "RSA PRIVATE KEY": "pkcs1PrivateKey", "PRIVATE KEY": "pkcs8"}
+"""The types of PEM blocks that may hold a key, and what Go reads each into."""
+
+
 class Block(NamedTuple):
     """A PEM block: its type, its bytes, and the text after it."""
 
@@ -45,12 +49,12 @@ def public_half(pem: bytes) -> PublicKey:
     block = next_block(pem.decode(errors="replace"))
     if block is None:
         return PublicKey(fault="not PEM-encoded")
-    if block.type not in ("EC PRIVATE KEY", "RSA PRIVATE KEY", "PRIVATE KEY"):
+    if block.type not in _GO_STRUCTS:
         return PublicKey(fault=f"unsupported block type: '{block.type}'")
     try:
         key = serialization.load_der_private_key(block.der, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        return PublicKey(fault="x509: failed to parse private key")
+        return PublicKey(fault=_key_fault(block))
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         kind = type(key).__name__.removesuffix("PrivateKey").lstrip("_").lower()
         return PublicKey(
@@ -58,6 +62,34 @@ def public_half(pem: bytes) -> PublicKey:
             "linkerd2 only supports ECDSA and RSA private keys"
         )
     return PublicKey(spki(key.public_key()))
+
+
+def _key_fault(block: Block) -> str:
+    """Why Go's crypto/x509 can't read a key, as far as the DER's outermost header tells (encoding/asn1 parseField)."""
+    prefix = "x509: failed to parse EC private key: " if block.type.startswith("EC") else ""
+    if len(block.der) < 2:  # noqa: PLR2004 - a tag and a length
+        return f"{prefix}asn1: syntax error: {'truncated tag or length' if block.der else 'sequence truncated'}"
+    length = _sequence_length(block.der)
+    if length is None:
+        tag = block.der[0]
+        return (
+            f"{prefix}asn1: structure error: tags don't match (16 vs {{class:{tag >> 6} tag:{tag & 0x1F} "
+            f"length:{int.from_bytes(block.der[1:2])} isCompound:{str(bool(tag & 0x20)).lower()}}}) "
+            "{optional:false explicit:false application:false private:false defaultValue:<nil> tag:<nil> stringType:0 "
+            f"timeType:0 set:false omitEmpty:false}} {_GO_STRUCTS[block.type]} @2"
+        )
+    if length > len(block.der):
+        return f"{prefix}asn1: syntax error: data truncated"
+    return "x509: failed to parse private key"
+
+
+def _sequence_length(der: bytes) -> int | None:
+    """Bytes that a DER sequence says it has in all, its header too; None where it is none."""
+    if der[:1] != b"\x30":
+        return None
+    first = der[1]
+    more = first & 0x7F if first & 0x80 else 0
+    return 2 + more + (int.from_bytes(der[2 : 2 + more]) if more else first)
 
 
 def spki(key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey) -> bytes:

@@ -57,7 +57,7 @@ def read_certificates(pem: str) -> tuple[Certificate, ...]:
         try:
             found.append(x509.load_der_x509_certificate(block.der))
         except ValueError as error:
-            raise PemError(f"x509: malformed certificate: {error}") from error
+            raise PemError("x509: malformed certificate") from error
         rest = block.rest
     return tuple(found)
 

@@ -11,6 +11,7 @@ from shared.mesh.linkerd import checks, networks, renewals, repairs
 from shared.mesh.linkerd.injecting import stale_of
 from shared.mesh.linkerd.installing import wished_networks
 from shared.mesh.linkerd.lacking import lacking
+from shared.mesh.linkerd.proving import proven
 from shared.mesh.linkerd.remedies import About, remedies
 from shared.mesh.observe import observe
 from shared.mesh.ownership import is_ours
@@ -27,9 +28,10 @@ def look(
     kube: Kube, profile: Profile, ranges: Ranges, now: dt.datetime, expected_version: str | None, wish: MeshSettings
 ) -> Verification:
     """Observe, judge, and find the network repair; raises Temporary where the API server can't answer."""
-    snapshot = observe(kube, namespace=profile.namespace.name)
+    snapshot = proven(kube, observe(kube, namespace=profile.namespace.name))
     version = _version(snapshot)
-    report = checks.run(snapshot, now, expected_version=expected_version or version or None)
+    wanted = (*checks.POST_INSTALL, *checks.BEYOND)
+    report = checks.run(snapshot, now, expected_version=expected_version or version or None, categories=wanted)
     foreign = _foreign(snapshot)
     computed = wish.cluster_networks == "computed"
     about = About(

@@ -16,6 +16,8 @@ class Admitted(enum.StrEnum):
     """The pod came back as it was sent."""
     UNCALLED = "uncalled"
     """The API server couldn't call the injector, and admits no pod without it."""
+    REJECTED = "rejected"
+    """The injector itself said no."""
     DENIED = "denied"
     """Something other than the injector said no, so nothing is known of the injector."""
 

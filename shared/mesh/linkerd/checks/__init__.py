@@ -3,6 +3,7 @@
 Facts: linkerd2 pkg/healthcheck/healthcheck.go (allCategories) and cli/cmd/check.go, at b24cd4059.
 """
 
+from shared.mesh.linkerd.checks.beyond import injector_ready
 from shared.mesh.linkerd.checks.check import Category, Check, Doubt, Evidence, Fault, Severity, Skip, Verdict
 from shared.mesh.linkerd.checks.render import exit_code, render
 from shared.mesh.linkerd.checks.run import BEYOND, DATA_PLANE, POST_INSTALL, TABLE, run
@@ -21,6 +22,7 @@ __all__ = [
     "Skip",
     "Verdict",
     "exit_code",
+    "injector_ready",
     "render",
     "run",
 ]

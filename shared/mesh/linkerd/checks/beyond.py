@@ -43,6 +43,8 @@ def _admission(evidence: Evidence) -> Verdict:
             )
         case Admitted.UNCALLED:
             return Fault(f"{where} isn't admitted, since the injector can't be called: {found.words}; {_FIREWALL}")
+        case Admitted.REJECTED:
+            return Fault(f"{where} isn't admitted, since the injector rejects it: {found.words}")
         case _:
             return Doubt(f"{where} isn't admitted for another reason, so it is unknown: {found.words}")
 
