@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from shared.mesh.fold import names
 from shared.mesh.linkerd.checks.check import Category, Check, Doubt, Evidence, Fault, Severity, Skip, Verdict, lines
-from shared.mesh.snapshot import SHOWN, Admitted, MeshSnapshot, Outdated, Workload
+from shared.mesh.snapshot import SHOWN, Admission, Admitted, MeshSnapshot, Outdated, Workload
 
 NAME = "byomesh"
 _HINTS = "docs/checks.md#"
@@ -30,8 +30,10 @@ def _admission(evidence: Evidence) -> Verdict:
     if not injector_ready(evidence.snapshot):
         return Skip("the injector isn't ready, which other checks say")
     found = evidence.snapshot.admission
-    if found is None:
-        return Skip("no pod was tried")
+    return Skip("no pod was tried") if found is None else _ending(found)
+
+
+def _ending(found: Admission) -> Verdict:
     where = f"a pod annotated {names.INJECT}: enabled in namespace {found.namespace}"
     match found.outcome:
         case Admitted.INJECTED:
