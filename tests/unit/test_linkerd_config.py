@@ -49,7 +49,9 @@ _JSON = "error unmarshaling JSON: while decoding JSON: json: cannot unmarshal"
     [
         (None, "linkerd-config has no values"),
         ("", "linkerd-config has no values"),
-        ("a: b: c", "error converting YAML to JSON: yaml: line 1: mapping values are not allowed in this context"),
+        ("a: b: c", "error converting YAML to JSON: yaml: mapping values are not allowed in this context"),
+        ("a:\n\t- b", "error converting YAML to JSON: yaml: line 2: found character that cannot start any token"),
+        ("a: [1\nb: 2", "error converting YAML to JSON: yaml: line 1: did not find expected ',' or ']'"),
         ("- a", f"{_JSON} array into Go value of type map[string]interface {{}}"),
         ("text", f"{_JSON} string into Go value of type map[string]interface {{}}"),
         ("clusterNetworks: [a]", f"{_JSON} array into Go struct field Values.clusterNetworks of type string"),

@@ -113,9 +113,13 @@ def _json_fault(given: str, where: str) -> str:
 
 
 def _yaml_fault(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
+    """A fault as Go's YAML words it; only a scanner's lines are counted from 1 there (goyaml.v2 decode.go, fail)."""
     problem = getattr(error, "problem", None) or str(error)
-    return f"line {mark.line + 1}: {problem}" if mark is not None else str(problem)
+    marks = (getattr(error, "context_mark", None), getattr(error, "problem_mark", None))
+    line = next((mark.line for mark in marks if mark is not None and mark.line), 0)
+    if not line:
+        return str(problem)
+    return f"line {line + isinstance(error, yaml.scanner.ScannerError)}: {problem}"
 
 
 def _text(value: Any) -> str:
