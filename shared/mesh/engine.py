@@ -39,7 +39,7 @@ from shared.mesh.profile import ExtensionProfile, Profile, ReleaseProfile
 from shared.mesh.upgrade import identity
 from shared.mesh.values import refuse
 from shared.mesh.versions import NOBODY, FailedUpgrade, Wish, why_kept
-from shared.mesh.wanted import desired_release, images_of
+from shared.mesh.wanted import at_its_version, desired_release, images_of
 from shared.model import UNDECIDED, CheckReport, MeshSettings, Repair
 
 
@@ -192,7 +192,7 @@ class Mesh:
         if self.kept:
             chart = self._charts.deployed(release, deployed)
             if chart is not None:
-                return Choice(self._desired_release(release, chart, prepared))
+                return Choice(at_its_version(release, self._desired_release(release, chart, prepared), deployed))
             differing = ", ".join(sorted(differing_keys(deployed.values, as_wished.values)))
             waits = f"values of {release.name} ({differing}) wait for its chart {deployed.version} to be at hand"
             return Choice(held(deployed), waits if differing else "", bool(differing))

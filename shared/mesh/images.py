@@ -8,6 +8,7 @@ what is pulled, the tag stays for people. Linkerd reads no version from an image
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -56,6 +57,23 @@ def image_values(
     return found
 
 
+def with_versions_of(
+    places: Iterable[ImagePlace], values: Mapping[str, Any], deployed: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Values with the tags and digests that a deployed release has, where its version is kept.
+
+    A policy's digests are those of the version that it wishes: under an older chart they would be the wrong images.
+    """
+    found: dict[str, Any] = copy.deepcopy(dict(values))
+    for place in places:
+        version = value_at(deployed, place.version)
+        if version is not None:
+            _set(found, place.version, version)
+        elif value_at(found, place.version) is not None:
+            _remove(found, place.version.split("."))
+    return found
+
+
 def reference(place: ImagePlace, values: Mapping[str, Any], app_version: str) -> str:
     """The image at a place as the chart renders it with `values` (its own and ours); "" where there is none."""
     name = value_at(values, place.name)
@@ -97,6 +115,15 @@ def value_at(values: Mapping[str, Any], path: str) -> Any:
 
 def _folder(wish: Images) -> str:
     return wish.registry.rstrip("/")
+
+
+def _remove(values: dict[str, Any], path: list[str]) -> None:
+    """Remove a value, and the maps that are empty without it."""
+    key, *rest = path
+    if rest:
+        _remove(values[key], rest)
+    if not rest or not values[key]:
+        del values[key]
 
 
 def _set(values: dict[str, Any], path: str, value: str) -> None:

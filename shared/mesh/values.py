@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from shared.errors import Refused
-from shared.mesh import images
+from shared.mesh import images, priority_class
 from shared.mesh.profile import Profile, RefusedValue, ReleaseProfile
 from shared.model import MeshSettings
 
@@ -70,7 +70,7 @@ def refuse(profile: Profile, wish: MeshSettings, cluster: str = "") -> None:
     Raises:
         Refused: with every fault named.
     """
-    faults = [*_faults(profile, wish), *images.faults(wish.images)]
+    faults = [*_faults(profile, wish), *images.faults(wish.images), *priority_class.faults(wish.priority_class)]
     if faults:
         raise Refused(
             "PolicySettingsRefused",

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from shared.helm import Helm
-from shared.mesh import pulls
+from shared.mesh import images, pulls
 from shared.mesh.charts import Chart, chart_values
 from shared.mesh.plan import DesiredRelease
 from shared.mesh.profile import ReleaseProfile
 from shared.mesh.pulls import Pull
-from shared.mesh.releases import parse_manifest
+from shared.mesh.releases import DeployedRelease, parse_manifest
 from shared.mesh.values import release_values
 from shared.model import Images, MeshSettings
 
@@ -31,6 +33,12 @@ def desired_release(
     return DesiredRelease(
         name=release.name, chart=chart, values=release_values(release, wish, computed, own, chart.app_version)
     )
+
+
+def at_its_version(release: ReleaseProfile, desired: DesiredRelease, deployed: DeployedRelease) -> DesiredRelease:
+    """A release whose version is kept, with the images' tags and digests that it has."""
+    values = images.with_versions_of(release.images, desired.values, deployed.values)
+    return msgspec.structs.replace(desired, values=values)
 
 
 def images_of(helm: Helm, release: ReleaseProfile, desired: DesiredRelease, namespace: str) -> tuple[Pull, ...]:

@@ -14,7 +14,6 @@ from shared.mesh.charts import Chart
 from shared.mesh.drift import MISSING, Drift, ObjectName, owned_by_helm
 from shared.mesh.installation import find_drift, read_installation
 from shared.mesh.lease import Lease
-from shared.mesh.linkerd.priority_class import path_of, to_write
 from shared.mesh.ownership import FIELD_MANAGER, is_ours
 from shared.mesh.plan import (
     DesiredRelease,
@@ -27,6 +26,7 @@ from shared.mesh.plan import (
     WriteObject,
     WriteSecret,
 )
+from shared.mesh.priority_class import path_of, to_write
 from shared.mesh.profile import load_profile
 from shared.mesh.releases import DeployedRelease
 from tests.unit.doors import CHARTS, NOW, MemoryHelm, release_secret

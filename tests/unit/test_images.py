@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.mesh.images import faults, image_values, is_within, moved, reference, repository, value_at
+from shared.mesh.images import faults, image_values, is_within, moved, reference, repository, value_at, with_versions_of
 from shared.mesh.profile import ImagePlace, load_profile
 from shared.mesh.values import merged
 from shared.model import Images
@@ -57,6 +57,22 @@ def test_a_digest_goes_behind_the_tag() -> None:
     assert found[1] == f"cr.l5d.io/linkerd/proxy:edge-1@{DIGEST}"
     assert found[3] == f"prom/prometheus:v2.55.1@{OTHER}"
     assert found[0] == "cr.l5d.io/linkerd/controller:edge-1"
+
+
+def test_a_kept_version_keeps_its_tags_and_digests_and_takes_all_else() -> None:
+    wished = {"controllerImage": "r/c", "proxy": {"image": {"version": f"2@{DIGEST}", "name": "r/p"}, "x": 1}}
+    assert with_versions_of(PLACES, wished, {}) == {
+        "controllerImage": "r/c",
+        "proxy": {"image": {"name": "r/p"}, "x": 1},
+    }
+    deployed = {"controllerImageVersion": f"1@{OTHER}", "proxy": {"image": {"version": f"1@{OTHER}"}}}
+    assert with_versions_of(PLACES, wished, deployed) == {
+        "controllerImage": "r/c",
+        "controllerImageVersion": f"1@{OTHER}",
+        "proxy": {"image": {"version": f"1@{OTHER}", "name": "r/p"}, "x": 1},
+    }
+    assert with_versions_of(PLACES, {"proxy": {"image": {"version": "2"}}}, {}) == {}
+    assert wished["proxy"] != {}
 
 
 def test_an_image_that_the_chart_does_not_have_is_left_out() -> None:

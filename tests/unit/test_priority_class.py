@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import Refused
-from shared.mesh.linkerd.priority_class import VALUE, path_of, refuse, to_write
 from shared.mesh.linkerd.values import settings_values
 from shared.mesh.ownership import is_ours
+from shared.mesh.priority_class import VALUE, faults, path_of, to_write
 from shared.model import MeshSettings
 
 
@@ -27,14 +26,13 @@ def test_one_that_is_there_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("name", ["", "mesh", "a.b-c", "x" * 253])
 def test_names_that_kubernetes_takes(name: str) -> None:
-    refuse(name)
+    assert list(faults(name)) == []
 
 
 @pytest.mark.parametrize("name", ["system-cluster-critical", "system-mine", "Mesh", "-mesh", "a..b", "x" * 254, "a\n"])
-def test_names_that_it_would_not_take_are_refused(name: str) -> None:
-    with pytest.raises(Refused) as caught:
-        refuse(name, "projects/p/locations/l/clusters/c")
-    assert (caught.value.reason, caught.value.cluster[-1]) == ("PolicySettingsRefused", "c")
+def test_names_that_it_would_not_take_are_faults(name: str) -> None:
+    (fault,) = faults(name)
+    assert fault.startswith("priorityClass: ")
 
 
 def test_the_policys_keys_are_the_charts_values() -> None:

@@ -13,12 +13,13 @@ from shared.errors import Refused
 from shared.mesh.choosing import Charts
 from shared.mesh.engine import Mesh
 from shared.mesh.hooks import install_hooks
-from shared.mesh.linkerd.priority_class import path_of
 from shared.mesh.plan import Kind, WriteObject
+from shared.mesh.priority_class import path_of
 from shared.mesh.profile import load_profile
-from shared.mesh.wanted import desired_release, images_of
+from shared.mesh.releases import decode_release
+from shared.mesh.wanted import at_its_version, desired_release, images_of
 from shared.model import Images, MeshSettings
-from tests.unit.doors import SETTINGS, MemoryHelm, MemoryStore, autopilot, clock
+from tests.unit.doors import SETTINGS, MemoryHelm, MemoryStore, autopilot, clock, release_secret
 from tests.unit.memory_kube import MemoryKube
 
 PROFILE = load_profile("linkerd")
@@ -109,6 +110,19 @@ def test_it_is_no_fault_without_a_registry_or_where_the_policy_names_it(wish: Me
     assert mesh(wish, OTHERS).plan().kind is Kind.INSTALL
 
 
+def test_a_kept_version_runs_its_own_images() -> None:
+    digest = f"sha256:{'a' * 64}"
+    (_, control) = PROFILE.releases
+    wish = MeshSettings(ha=True, images=Images(registry=REGISTRY, digests={"proxy": digest}))
+    chart = Charts(PROFILE, SETTINGS, MemoryHelm(MemoryKube())).find(control, None)
+    wished = desired_release(control, chart, wish, {})
+    assert wished.values["proxy"]["image"] == {"name": f"{REGISTRY}/proxy", "version": f"edge-26.6.3@{digest}"}
+    record = release_secret(CONTROL, 1, "deployed", chart={}, values={"controllerImageVersion": "edge-1"}, manifest="")
+    kept = at_its_version(control, wished, decode_release(record))
+    assert kept.values["proxy"]["image"] == {"name": f"{REGISTRY}/proxy"}
+    assert (kept.values["controllerImageVersion"], kept.values["controllerReplicas"]) == ("edge-1", 3)
+
+
 def test_the_images_are_told_without_a_cluster() -> None:
     wish = MeshSettings(images=Images(registry=REGISTRY))
     helm = Rendering(MemoryKube())
@@ -122,5 +136,3 @@ def test_the_images_are_told_without_a_cluster() -> None:
         f"{REGISTRY}/proxy:edge-26.6.3",
     ]
     assert found[2].used_by == ("every meshed pod (linkerd-init, linkerd-proxy)",)
-    with pytest.raises(Refused, match="kube-system"):
-        install_hooks(PROFILE).example_values(MeshSettings(priority_class="system-x"))

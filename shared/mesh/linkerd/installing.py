@@ -7,8 +7,9 @@ from typing import Any
 
 from shared import gke
 from shared.kube import Kube
+from shared.mesh import priority_class
 from shared.mesh.hooks import Prepared, Ranges, TrustStore
-from shared.mesh.linkerd import certificates, networks, priority_class, repairs, secrets, values
+from shared.mesh.linkerd import certificates, networks, repairs, secrets, values
 from shared.mesh.profile import ExtensionProfile, Profile
 from shared.model import MeshSettings
 
@@ -25,12 +26,7 @@ def chart_version(version: str) -> str:
 
 
 def example_values(wish: MeshSettings) -> dict[str, dict[str, Any]]:
-    """What the control plane is given, with words in place of certificates, for a chart to be rendered by.
-
-    Raises:
-        Refused: the policy names a PriorityClass that can't be made.
-    """
-    priority_class.refuse(wish.priority_class)
+    """What the control plane is given, with words in place of certificates, for a chart to be rendered by."""
     return {_CONTROL_PLANE: values.settings_values(wish) | values.example_values()}
 
 
@@ -45,7 +41,6 @@ def prepare(
     Raises:
         Temporary: an API can't answer now.
         Permanent: the trust in Secret Manager can't be read or has expired.
-        Refused: the policy names a PriorityClass that can't be made.
     """
     namespace = profile.namespace.name
     trust = fleet_trust(store, now)
@@ -56,7 +51,6 @@ def prepare(
     }
     wished = secrets.wished(kept, trust, namespace, now)
     config = kube.get(f"/api/v1/namespaces/{namespace}/configmaps/{_CONFIG}")
-    priority_class.refuse(wish.priority_class, str(cluster.ref))
     computed = values.settings_values(wish) | values.computed_values(
         cluster=str(cluster.ref),
         cluster_networks=_networks(cluster, _live_networks(config), wish),

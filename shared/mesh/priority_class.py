@@ -8,10 +8,9 @@ Kubernetes' own, and GKE lets only kube-system use them. A class's value can't b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.errors import Refused
 from shared.mesh.ownership import MANAGED_BY
 
 VALUE = 1_000_000
@@ -21,20 +20,12 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9]
 _LONGEST = 253
 
 
-def refuse(name: str, cluster: str = "") -> None:
-    """Refuse a name that Kubernetes wouldn't take.
-
-    Raises:
-        Refused: it is Kubernetes' own, or no name.
-    """
+def faults(name: str) -> Iterator[str]:
+    """What is wrong with a name, a sentence; nothing where Kubernetes takes it, and where none is given."""
     if name.startswith("system-"):
-        problem = f"the PriorityClass {name[:60]} is Kubernetes' own, and GKE keeps it to kube-system"
+        yield f"priorityClass: {name[:60]} is Kubernetes' own, and GKE keeps it to kube-system; name your own"
     elif name and (len(name) > _LONGEST or not _NAME.fullmatch(name)):
-        problem = f"{name[:60]!r} is no name of a PriorityClass"
-    else:
-        return
-    remedy = "name a class of your own in the policy, such as service-mesh; byomesh makes it"
-    raise Refused("PolicySettingsRefused", problem, cluster=cluster, remedy=remedy)
+        yield f"priorityClass: {name[:60]!r} is no name of a PriorityClass"
 
 
 def path_of(name: str) -> str:
