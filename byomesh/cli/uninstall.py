@@ -63,7 +63,7 @@ def uninstall(
         if removal.refused:
             _refuse(removal, output)
         if dry_run or not removal.steps:
-            _report(removal, output, done=False)
+            _report(removal, output, done=not dry_run)
             raise typer.Exit(_PENDING if removal.steps else 0)
         if not yes:
             _ask(removal, output)

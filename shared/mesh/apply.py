@@ -93,7 +93,9 @@ def _write_secret(kube: Kube, body: dict[str, Any]) -> None:
     path = kube.path_of(body)
     there = kube.get(path)
     if there is not None and there.get("type") != body["type"]:
-        # A Secret's type can't be changed, and somebody else's Linkerd may have chosen another for the same name.
+        # A Secret's type can't be changed, and somebody else's Linkerd may have chosen another for the same name. What
+        # it reads stays beside what ours will read, until the next write: its pods run until Helm has replaced them.
+        body = {**body, "data": {**(there.get("data") or {}), **body["data"]}}
         kube.delete(path)
     # Helm would remove one that the release rendered before it was handed over (helm pkg/kube/client.go, update).
     annotations = {"helm.sh/resource-policy": "keep"}
@@ -103,7 +105,7 @@ def _write_secret(kube: Kube, body: dict[str, Any]) -> None:
 def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:
     release = step.release
     force = False
-    if step.installed:
+    if step.installed and not step.take_over:
         rendered = parse_manifest(helm.template(release.chart.path, release.values, step.namespace, release.name))
         held = find_conflicts(kube, rendered, release.name, step.namespace)
         foreign = [drift for drift in held if not may_take_back(drift, ours)]
@@ -118,7 +120,9 @@ def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str,
             release.chart.path,
             namespace=step.namespace,
             values=release.values,
-            force_conflicts=force,
+            # The former owner's fields are taken with its consent, or the policy's: see `shared.mesh.adoption`.
+            force_conflicts=force or step.take_over,
+            take_ownership=step.take_over,
         )
 
 
@@ -133,6 +137,17 @@ def held_by_others(foreign: Iterable[Drift], release: str) -> Refused:
         tried="a server-side dry run of every object of the new release",
         remedy="take the change out of what that manager applies, or give the field up there; then publish again",
     )
+
+
+def find_live(kube: Kube, rendered: Iterable[dict[str, Any]], namespace: str) -> tuple[dict[str, Any], ...]:
+    """Those objects of a rendered release that are there, as they are."""
+
+    def look(obj: dict[str, Any]) -> dict[str, Any] | None:
+        known = kube.resource(str(obj["apiVersion"]), str(obj["kind"]))
+        return kube.get(kube.path_of(obj, namespace=namespace)) if known is not None else None
+
+    with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
+        return tuple(obj for obj in pool.map(look, rendered) if obj is not None)
 
 
 def find_conflicts(kube: Kube, rendered: Iterable[dict[str, Any]], release: str, namespace: str) -> tuple[Drift, ...]:

@@ -36,8 +36,9 @@ from shared.mesh.plan import (
     wished,
 )
 from shared.mesh.profile import ExtensionProfile, Profile, ReleaseProfile
+from shared.mesh.take_over import TakeOver
 from shared.mesh.upgrade import identity
-from shared.mesh.values import refuse
+from shared.mesh.values import merged, refuse
 from shared.mesh.versions import NOBODY, FailedUpgrade, Wish, why_kept
 from shared.mesh.wanted import at_its_version, desired_release, images_of
 from shared.model import UNDECIDED, CheckReport, MeshSettings, Repair
@@ -98,6 +99,7 @@ class Mesh:
         self._helm = helm
         self._charts = Charts(profile, settings, helm)
         self._parts = Parts(kube)
+        self._take_over = TakeOver(profile, cluster, kube, helm, adopt=wish.adopt)
         self.extensions = ()
         self.version = profile.version
 
@@ -126,6 +128,10 @@ class Mesh:
         refuse(self._profile, self._wish, str(self._cluster.ref))
         profile, version = self._profile, version or self._wish.version
         there = read_namespace(self._kube, profile.namespace.name, profile.marker)
+        owned = self._take_over.owned(there)
+        if owned is not None and owned.version and not self._settings.charts:
+            # An upgrade comes afterwards, when there is a way back.
+            version = owned.version
         self.kept = self._why_kept(there, version, request, failed)
         prepared = install_hooks(profile).prepare(
             self._kube, profile, self._cluster, self._store, self._clock(), self._wish
@@ -142,9 +148,13 @@ class Mesh:
             releases=releases,
             ours=self.ours(prepared) + taken_back(repairs),
             annotations=profile.namespace.annotations,
+            taken_over=owned is not None or self._take_over.begun,
         )
         there = with_drift(self._kube, there, profile.namespace.name, releases, profile.platform_owned)
         plan = make_plan(there, self.desired, adopt=self._wish.adopt)
+        if owned is not None and there.foreign:
+            self._take_over.refuse(owned, there, self.desired)
+            plan = self._take_over.remembering(plan, owned)
         self.extensions = ()
         if plan.kind is Kind.REFUSE:
             return plan
@@ -259,6 +269,9 @@ class Mesh:
 
     def _desired_release(self, release: ReleaseProfile, chart: Chart, prepared: Prepared) -> DesiredRelease:
         desired = desired_release(release, chart, self._wish, prepared.values.get(release.name, {}))
+        theirs = self._take_over.values(release.name)
+        if theirs:
+            desired = msgspec.structs.replace(desired, values=merged(theirs, desired.values))
         return self._parts.without_refused(release, desired)
 
     def _platforms(self) -> tuple[tuple[str, str, str], ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
 import msgspec
 
 from shared import gke
 from shared.kube import Kube
+from shared.mesh.adoption import Owned
 from shared.mesh.patch import Patch
 from shared.mesh.profile import ExtensionProfile, Profile
+from shared.mesh.releases import DeployedRelease
 from shared.mesh.snapshot import Workload
 from shared.model import CheckReport, MeshSettings, Remedy, Repair
 
@@ -141,6 +143,18 @@ class RestartHooks(Protocol):
 
     def injected(self, kube: Kube, profile: Profile, namespace: str) -> str:
         """Why a pod that starts now in `namespace` wouldn't get the current settings; "" where it would."""
+
+
+class AdoptHooks(Protocol):
+    """The module `shared.mesh.NAME.adopting` of a mesh; loaded only where a mesh of others is taken over."""
+
+    def owned(self, kube: Kube, namespace: str, releases: Mapping[str, DeployedRelease]) -> Owned:
+        """Look at a mesh that others installed; writes nothing."""
+
+
+def adopt_hooks(profile: Profile) -> AdoptHooks:
+    """What a profile names for taking over."""
+    return cast("AdoptHooks", importlib.import_module(f"shared.mesh.{profile.hooks}.adopting"))
 
 
 def install_hooks(profile: Profile) -> InstallHooks:

@@ -129,6 +129,7 @@ class MemoryHelm(Helm):
         runs: (release, whether it was forced) of each run, in order.
         removed: (release, namespace) of each release that was uninstalled, in order.
         rollbacks: (release, revision, whether it was forced) of each rollback, in order.
+        taken_over: releases whose objects were there and no release's.
         failure: raised by the next run, after its record was written as pending.
     """
 
@@ -137,6 +138,7 @@ class MemoryHelm(Helm):
         self.runs: list[tuple[str, bool]] = []
         self.removed: list[tuple[str, str]] = []
         self.rollbacks: list[tuple[str, int, bool]] = []
+        self.taken_over: list[str] = []
         self.failure: Exception | None = None
 
     def template(
@@ -171,7 +173,7 @@ class MemoryHelm(Helm):
         take_ownership: bool = False,
     ) -> HelmResult:
         assert not dry_run
-        assert not take_ownership
+        self.taken_over += [name] if take_ownership else []
         self.runs.append((name, force_conflicts))
         metadata = yaml.safe_load((chart / "Chart.yaml").read_text())
         manifest = self.template(chart, values, namespace, name)

@@ -29,7 +29,7 @@ from shared.mesh.linkerd.certificates import (
     current_issuer,
     current_serving_certificate,
 )
-from shared.mesh.ownership import MANAGED_BY
+from shared.mesh.ownership import MANAGED_BY, is_ours
 
 ISSUER_SECRET = "linkerd-identity-issuer"  # noqa: S105 - an object's name
 _CERTIFICATE, _KEY, _AUTHORITY = "tls.crt", "tls.key", "ca.crt"
@@ -76,7 +76,7 @@ def wished(kept: Mapping[str, Mapping[str, Any]], anchor: AnchorPayload, namespa
     for webhook in Webhook:
         served = _readable(kept.get(webhook_secret_name(webhook)), serving_from_secret)
         webhooks[webhook] = current_serving_certificate(served, webhook.service, namespace, now)
-        if webhooks[webhook] != served:
+        if webhooks[webhook] != served or not _is_kept(kept.get(webhook_secret_name(webhook))):
             to_write.append(webhook_secret(webhook, webhooks[webhook], namespace))
     return Wished(issuer, webhooks, tuple(to_write))
 
@@ -97,7 +97,7 @@ def wished_serving(
         name = f"{service}-k8s-tls"
         had = _readable(kept.get(name), serving_from_secret)
         one = serving[service] = current_serving_certificate(had, service, namespace, now)
-        if one != had:
+        if one != had or not _is_kept(kept.get(name)):
             to_write.append(_secret(name, namespace, one.certificate_pem, one.private_key_pem, one.ca_bundle))
     return serving, tuple(to_write)
 
@@ -128,8 +128,20 @@ def issuer_from_secret(secret: Mapping[str, Any]) -> Issuer:
 
 
 def serving_from_secret(secret: Mapping[str, Any]) -> ServingCertificate:
-    """Read a webhook's certificate back; raises as `issuer_from_secret` does."""
+    """Read a webhook's certificate back; raises as `issuer_from_secret` does.
+
+    One that the chart made comes without ca.crt: it is its own root (templates/proxy-injector-rbac.yaml).
+    """
+    data = secret.get("data") or {}
+    if _CERTIFICATE in data and _AUTHORITY not in data:
+        secret = {**secret, "data": {**data, _AUTHORITY: data[_CERTIFICATE]}}
     return ServingCertificate(*_parts(secret))
+
+
+def _is_kept(secret: Mapping[str, Any] | None) -> bool:
+    """Whether a Secret is as this system writes it; the chart's own would go with the release that rendered it."""
+    found = secret or {}
+    return is_ours((found.get("metadata") or {}).get("labels")) and _AUTHORITY in (found.get("data") or {})
 
 
 def _readable(secret: Mapping[str, Any] | None, read: Callable[[Mapping[str, Any]], _Credential]) -> _Credential | None:

@@ -73,16 +73,20 @@ def _release_steps(
     release: DesiredRelease, installation: Installation, desired: Desired
 ) -> tuple[list[Step], list[Drift]]:
     deployed = installation.releases.get(release.name)
+    take_over = desired.taken_over and (deployed is None or deployed.revision == 1)
     if deployed is None:
-        return [RunHelm(release, desired.namespace, installed=False, why="not installed")], []
+        why = "not installed by Helm, and there: it is taken over" if take_over else "not installed"
+        return [RunHelm(release, desired.namespace, installed=False, why=why, take_over=take_over)], []
     if deployed.pending:
+        why = f"left {deployed.status} by a run that was killed"
         return [
             ForgetRevision(release.name, desired.namespace, deployed.secret),
-            RunHelm(release, desired.namespace, installed=True, why=f"left {deployed.status} by a run that was killed"),
+            RunHelm(release, desired.namespace, installed=True, why=why, take_over=take_over),
         ], []
     why = difference(deployed, release)
     if why:
-        return [RunHelm(release, desired.namespace, installed=True, why=why)], []
+        cut_off = take_over and deployed.status != "deployed"
+        return [RunHelm(release, desired.namespace, installed=True, why=why, take_over=cut_off)], []
     steps: list[Step] = []
     left_alone: list[Drift] = []
     for drift in installation.drift.get(release.name, ()):

@@ -39,6 +39,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
         ours: (kind, name, path) of the fields that may be taken back from others, all below the path included: what
             this system itself repairs, and what the platform edits after every apply. A name of "" is any object of
             the kind, `[*]` in a path is any item of a list, and a path of "" is the whole object.
+        taken_over: whether others installed it, so that the first run of Helm takes its objects from them.
     """
 
     namespace: str
@@ -48,6 +49,7 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
     ours: tuple[tuple[str, str, str], ...] = ()
     objects: tuple[dict[str, Any], ...] = ()
     annotations: dict[str, str] = {}
+    taken_over: bool = False
 
 
 class Installation(msgspec.Struct, frozen=True, kw_only=True):

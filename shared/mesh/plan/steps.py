@@ -58,12 +58,21 @@ class ForgetRevision(msgspec.Struct, frozen=True):
 
 
 class RunHelm(msgspec.Struct, frozen=True):
-    """Install or upgrade one release."""
+    """Install or upgrade one release.
+
+    Attributes:
+        release: as it should be.
+        namespace: where it is recorded.
+        installed: whether Helm has a record of it.
+        why: what differs, in words.
+        take_over: whether its objects are there already and may be others'.
+    """
 
     release: DesiredRelease
     namespace: str
     installed: bool
     why: str
+    take_over: bool = False
 
     def __repr__(self) -> str:
         return f"RunHelm({self.release.name}: {self.why})"
