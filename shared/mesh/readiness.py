@@ -37,10 +37,23 @@ def look(kube: Kube, profile: Profile) -> str:
 
 
 def why(kube: Kube, profile: Profile) -> str:
-    """Why pods are missing, as far as the cluster says: a denial by admission, or no node; "" where it doesn't."""
-    for replica_set in kube.list_items(f"/apis/apps/v1/namespaces/{profile.namespace.name}/replicasets"):
-        for condition in replica_set.get("status", {}).get("conditions", ()):
-            if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+    """Why pods are missing, as far as the cluster says; "" where it doesn't.
+
+    A denial by admission, no node at all, or no node that the scheduler finds good enough.
+    """
+    namespace = profile.namespace.name
+    denied = _said(kube.list_items(f"/apis/apps/v1/namespaces/{namespace}/replicasets"), "ReplicaFailure", "True")
+    if denied:
+        return denied
+    if not any(True for _ in kube.list_items("/api/v1/nodes", limit=1)):
+        return "the cluster has no node yet"
+    return _said(kube.list_items(f"/api/v1/namespaces/{namespace}/pods"), "PodScheduled", "False")
+
+
+def _said(objects: Iterable[Mapping[str, Any]], kind: str, status: str) -> str:
+    """The message of the first condition of a kind that has a status; "" where there is none."""
+    for obj in objects:
+        for condition in obj.get("status", {}).get("conditions", ()):
+            if (condition.get("type"), condition.get("status")) == (kind, status):
                 return str(condition.get("message", ""))
-    nodes = any(True for _ in kube.list_items("/api/v1/nodes", limit=1))
-    return "" if nodes else "the cluster has no node yet"
+    return ""

@@ -86,5 +86,10 @@ def test_why_pods_are_missing() -> None:
         f"{APPS}/replicasets/over", replica_set({**denied, "status": "False"}, {"type": "Other", "status": "True"})
     )
     assert readiness.why(kube, PROFILE) == ""
+    unscheduled = {"type": "PodScheduled", "status": "False", "message": "0/2 nodes are available"}
+    kube.put("/api/v1/namespaces/linkerd/pods/there", replica_set({**unscheduled, "status": "True"}))
+    assert readiness.why(kube, PROFILE) == ""
+    kube.put("/api/v1/namespaces/linkerd/pods/third", replica_set(unscheduled))
+    assert readiness.why(kube, PROFILE) == "0/2 nodes are available"
     kube.put(f"{APPS}/replicasets/denied", replica_set({"type": "Other", "status": "True"}, denied))
     assert readiness.why(kube, PROFILE) == "Warden says no"
