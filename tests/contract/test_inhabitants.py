@@ -14,6 +14,7 @@ from byomesh.local.authority import Authority
 from byomesh.local.build import Binaries
 from byomesh.local.inhabitants import Inhabitants
 from byomesh.local.kubernetes import ControlPlane
+from byomesh.local.kubernetes.command_lines import kube_apiserver
 from shared.kube import from_kubeconfig
 from shared.mesh.linkerd import checks
 from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
@@ -135,6 +136,9 @@ async def test_a_deployments_pods_get_a_proxy_that_becomes_ready(town: Town) -> 
         assert pod["metadata"]["labels"]["linkerd.io/proxy-deployment"] == "web"
         (status,) = (one for one in pod["status"]["initContainerStatuses"] if one["name"] == "linkerd-proxy")
         assert (status["ready"], status["started"], "running" in status["state"]) == (True, True, True)
+    told = "/api/v1/namespaces/shop/events?fieldSelector=involvedObject.kind%3DDeployment%2Creason%3DInjected"
+    events = (await town.kube.until(told, lambda found: bool(found["items"])))["items"]
+    assert {one["message"] for one in events} == {"Linkerd sidecar proxy injected"}
     await town.kube.call("DELETE", f"{path}/web")
 
 
@@ -205,6 +209,16 @@ async def test_networks_that_are_none_deny_injection(town: Town) -> None:
         'admission webhook "linkerd-proxy-injector.linkerd.io" denied the request: '
         "cannot parse destination get networks: invalid CIDR address:  34.118.224.0/20"
     )
+    await town.until_answered("shop", 201, meshed=True)
+
+
+async def test_an_api_server_that_comes_back_finds_its_injector(town: Town, binaries: Binaries) -> None:
+    plane = town.inhabitants._plane
+    (apiserver,) = (process for process in plane._processes if process.name == "kube-apiserver")
+    await apiserver.stop(grace=0.2)
+    plane._processes.remove(apiserver)
+    plane._launch("kube-apiserver", kube_apiserver(binaries, plane._layout, plane.settings))
+    await plane.ready()
     await town.until_answered("shop", 201, meshed=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ipaddress
 import json
@@ -32,6 +33,11 @@ class Memory(reading.Reader):
     async def get(self, path: str) -> Json | None:
         return self.objects.get(path)
 
+    async def create(self, path: str, body: Json) -> None:
+        if f"{path}/none" in self.objects:
+            raise reading.ReadingError("the namespace is going")
+        self.objects[f"{path}/{body['metadata']['name']}"] = body
+
 
 @pytest.fixture
 def memory() -> Memory:
@@ -48,14 +54,19 @@ def memory() -> Memory:
 
 
 def owned_by(kind: str, name: str) -> Json:
-    return {"metadata": {"ownerReferences": [{"kind": kind, "name": name}]}}
+    reference = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": f"uid of {name}"}
+    return {"metadata": {"ownerReferences": [reference]}}
 
 
-async def answered(memory: Memory, body: Any, service: str = "linkerd-proxy-injector") -> Json:
-    """The whole answer to a review of a new pod."""
-    request = {"uid": "u1", "namespace": "shop", "kind": {"kind": "Pod"}, "object": body}
+async def answered(memory: Memory, body: Any, service: str = "linkerd-proxy-injector", **more: Any) -> Json:
+    """The answer to a review of a new pod, once nothing of it is under way."""
+    request = {"uid": "u1", "namespace": "shop", "kind": {"kind": "Pod"}, "object": body, **more}
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
-    response = await Reviews(memory).answer(service, "linkerd", json.dumps(review).encode())
+    reviews = Reviews(memory)
+    response = await reviews.answer(service, "linkerd", json.dumps(review).encode())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await reviews.close()
     assert isinstance(response.body, bytes)
     assert response.status == 200
     answer: Json = json.loads(response.body)
@@ -89,6 +100,37 @@ async def test_a_meshed_pod_is_labelled_by_what_owns_it(
     labels = patched(body, await answered(memory, body))["metadata"]["labels"]
     found = {name.removeprefix("linkerd.io/proxy-"): value for name, value in labels.items() if "/proxy-" in name}
     assert found == (dict([label]) if label else {})
+
+
+@pytest.mark.parametrize(
+    ("annotations", "reason", "message"),
+    [
+        ({}, "Injected", "Linkerd sidecar proxy injected"),
+        (
+            {"linkerd.io/inject": "disabled"},
+            "InjectionSkipped",
+            'Linkerd sidecar proxy injection skipped: pod has the annotation "linkerd.io/inject:disabled"',
+        ),
+    ],
+)
+async def test_its_owner_is_told_what_became_of_it(
+    memory: Memory, annotations: dict[str, str], reason: str, message: str
+) -> None:
+    body = pod(annotations)
+    body["metadata"] |= owned_by("ReplicaSet", "web-1")["metadata"]
+    await answered(memory, body, dryRun=True)
+    for _ in range(2):
+        await answered(memory, body)
+    (event,) = [one for path, one in memory.objects.items() if path.startswith(f"{SHOP}/events/")]
+    assert (event["reason"], event["message"]) == (reason, message)
+    assert (event["involvedObject"]["kind"], event["involvedObject"]["uid"]) == ("Deployment", "uid of web")
+
+
+async def test_an_event_that_is_refused_keeps_no_pod_out(memory: Memory) -> None:
+    memory.objects[f"{SHOP}/events/none"] = {}
+    body = pod()
+    body["metadata"] |= owned_by("ReplicaSet", "web-1")["metadata"]
+    assert (await answered(memory, body))["allowed"]
 
 
 async def test_a_pod_that_is_left_alone_gets_no_patch(memory: Memory) -> None:

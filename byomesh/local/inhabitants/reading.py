@@ -1,4 +1,4 @@
-"""Reads one cluster as its administrator, sparingly: a burst of new pods asks for each object once."""
+"""Reads one cluster as its administrator, sparingly: a burst of new pods asks for each object once. Writes Events."""
 
 from __future__ import annotations
 
@@ -53,6 +53,19 @@ class Reader:
         """
         found = await self.get(path)
         return list((found or {}).get("items") or ())
+
+    async def create(self, path: str, body: Json) -> None:
+        """Creates an object, unless one of its name is there.
+
+        Raises:
+            ReadingError: the API server didn't answer, or refused.
+        """
+        try:
+            async with self._session.post(path, json=body) as response:
+                if response.status not in (201, 409):
+                    raise ReadingError(f"POST {path}: {response.status} {(await response.text())[:200]}")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ReadingError(f"POST {path}: {error}") from error
 
     async def close(self) -> None:
         """Ends what is under way, and the session."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import datetime as dt
 import functools
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from aiohttp import web
 
+from byomesh.local.background import Background
 from byomesh.local.inhabitants import injector
-from byomesh.local.inhabitants.reading import Json, Reader
+from byomesh.local.inhabitants.events import PARENTS, injection_event
+from byomesh.local.inhabitants.reading import Json, Reader, ReadingError
 
+_log = logging.getLogger(__name__)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAP_NAME = "-tap-service-name="
 _OWNERS = {"ReplicaSet": "/apis/apps/v1", "Job": "/apis/batch/v1"}
@@ -30,6 +35,11 @@ class Reviews:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._mounted: dict[str, tuple[str, str]] = {}
+        self._background = Background("the proxy injector")
+
+    async def close(self) -> None:
+        """Ends what is under way."""
+        await self._background.aclose()
 
     async def answer(self, service: str, namespace: str, body: bytes) -> web.Response:
         """The answer of a Service's webhook to a review; 400 to what is none (controller/webhook/server.go).
@@ -53,7 +63,12 @@ class Reviews:
 
     async def _patch(self, service: str, namespace: str, request: Json) -> list[Json]:
         if service == "linkerd-proxy-injector":
-            return injector.patch(request, await self._facts(namespace, request))
+            owner = await self._owner(request)
+            facts = await self._facts(namespace, request, owner)
+            patch = injector.patch(request, facts)
+            if owner.get("kind") in PARENTS and not request.get("dryRun"):
+                self._background.spawn(self._announce(request, facts, owner))
+            return patch
         if service == "tap-injector":
             annotations, tap = await asyncio.gather(
                 self._annotations(str(request.get("namespace"))), self._tap_name(namespace)
@@ -61,16 +76,25 @@ class Reviews:
             return injector.tap_patch(request["object"], annotations, tap)
         return []
 
-    async def _facts(self, namespace: str, request: Json) -> injector.Facts:
-        (values, anchors), annotations, owner = await asyncio.gather(
-            self._mounts(namespace), self._annotations(str(request.get("namespace"))), self._owner(request)
+    async def _announce(self, request: Json, facts: injector.Facts, owner: Json) -> None:
+        namespace = str(request.get("namespace"))
+        event = injection_event(owner, namespace, injector.skipped(request["object"], facts), dt.datetime.now(dt.UTC))
+        try:
+            await self._reader.create(f"/api/v1/namespaces/{namespace}/events", event)
+        except ReadingError as error:
+            # A namespace may be going; an Event is a courtesy.
+            _log.info("no event for %s %s/%s: %s", owner["kind"], namespace, owner["name"], error)
+
+    async def _facts(self, namespace: str, request: Json, owner: Json) -> injector.Facts:
+        (values, anchors), annotations = await asyncio.gather(
+            self._mounts(namespace), self._annotations(str(request.get("namespace")))
         )
         return injector.Facts(
             control_plane=namespace,
             values=_values(values),
             anchors=anchors,
             namespace_annotations=annotations,
-            owner=owner,
+            owner=(owner["kind"].lower(), owner["name"]) if owner else ("", ""),
         )
 
     async def _mounts(self, namespace: str) -> tuple[str, str]:
@@ -96,18 +120,19 @@ class Reviews:
         found = await self._reader.get(f"/api/v1/namespaces/{namespace}")
         return ((found or {}).get("metadata") or {}).get("annotations") or {}
 
-    async def _owner(self, request: Json) -> tuple[str, str]:
-        """Kind, in lower case, and name of what a pod belongs to; ("", "") where that is nothing."""
+    async def _owner(self, request: Json) -> Json:
+        """The ownerReference to what a pod belongs to in the end; an empty one where that is nothing."""
         owners = _owners(request["object"])
         if len(owners) != 1:
-            return "", ""
-        kind, name = owners[0]["kind"], owners[0]["name"]
+            return {}
+        owner = owners[0]
+        kind = owner["kind"]
         if kind in _OWNERS:
-            path = f"{_OWNERS[kind]}/namespaces/{request.get('namespace')}/{kind.lower()}s/{name}"
+            path = f"{_OWNERS[kind]}/namespaces/{request.get('namespace')}/{kind.lower()}s/{owner['name']}"
             above = _owners(await self._reader.get(path) or {})
             if len(above) == 1 and (kind == "Job" or above[0]["kind"] in _OWNERS_OF_REPLICA_SETS):
-                kind, name = above[0]["kind"], above[0]["name"]
-        return kind.lower(), name
+                return above[0]
+        return owner
 
     async def _tap_name(self, namespace: str) -> str:
         """What the tap injector was started with (viz/charts/linkerd-viz/templates/tap-injector.yaml)."""

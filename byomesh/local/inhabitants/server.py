@@ -81,6 +81,7 @@ class Inhabitants:
             await self._runner.cleanup()
             self._runner = None
         if self._reader is not None:
+            await self._reviews.close()
             await self._reader.close()
             self._reader = None
 
