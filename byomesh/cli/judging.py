@@ -80,7 +80,8 @@ def of_recorded(file: Path, expected: str, *, proxy: bool, beyond: bool = False)
 def _judge(seen: MeshSnapshot, now: dt.datetime, expected: str, *, proxy: bool, beyond: bool) -> CheckReport:
     categories = checks.DATA_PLANE if proxy else checks.POST_INSTALL
     wanted = (*categories, *(checks.BEYOND if beyond else ()))
-    return checks.run(seen, now, expected_version=expected or None, categories=wanted)
+    report = checks.run(seen, now, expected_version=expected or None, categories=wanted)
+    return checks.with_viz(report, seen, now, expected_version=expected or None)
 
 
 def as_linkerd_has_it(report: CheckReport, *, strict: bool = False) -> dict[str, Any]:

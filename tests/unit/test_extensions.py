@@ -43,7 +43,7 @@ class World:
     """One cluster that has the mesh, and charts that hold viz."""
 
     def __init__(self, charts: Path) -> None:
-        shutil.copytree(CHARTS, charts, dirs_exist_ok=True)
+        shutil.copytree(CHARTS, charts, dirs_exist_ok=True, ignore=shutil.ignore_patterns("linkerd-viz"))
         (charts / "linkerd-viz").mkdir(exist_ok=True)
         (charts / "linkerd-viz" / "Chart.yaml").write_text("name: linkerd-viz\nversion: 2026.6.3\n")
         self.charts = charts

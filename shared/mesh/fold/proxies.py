@@ -67,12 +67,14 @@ class DecodedPod(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         pod: the snapshot's part.
+        proxied: whether it has a proxy.
         networks: the proxy's copy of clusterNetworks; None without a proxy that has one.
         anchors: the proxy's trust bundle; None without a proxy that has one.
         unrequested: its containers that leave requests of processor or memory to others.
     """
 
     pod: Pod
+    proxied: bool
     networks: str | None
     anchors: str | None
     unrequested: list[str]
@@ -98,6 +100,7 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
             proxy_ready=next((one.ready for one in init + containers if one.name == names.PROXY), False),
             proxy_version=_version(container),
         ),
+        proxied=container is not None,
         networks=env.get(names.PROFILE_NETWORKS),
         anchors=env.get(names.TRUST_ANCHORS),
         unrequested=without_requests(pod.metadata.annotations, specs),

@@ -8,6 +8,7 @@ from shared.cluster import Cluster
 from shared.kube import Kube
 from shared.mesh.hooks import Ranges, Verification
 from shared.mesh.linkerd import checks, networks, renewals, repairs
+from shared.mesh.linkerd.checks.viz import answers
 from shared.mesh.linkerd.injecting import stale_of
 from shared.mesh.linkerd.installing import wished_networks
 from shared.mesh.linkerd.lacking import lacking
@@ -31,7 +32,11 @@ def look(
     snapshot = proven(kube, observe(kube, namespace=profile.namespace.name))
     version = _version(snapshot)
     wanted = (*checks.POST_INSTALL, *checks.BEYOND)
-    report = checks.run(snapshot, now, expected_version=expected_version or version or None, categories=wanted)
+    expected = expected_version or version or None
+    report = checks.run(snapshot, now, expected_version=expected, categories=wanted)
+    if snapshot.viz is not None and snapshot.viz.ours and answers(snapshot.viz):
+        # One of others is theirs to mend, and one that starts is waited for.
+        report = checks.with_viz(report, snapshot, now, expected_version=expected)
     foreign = _foreign(snapshot)
     computed = wish.cluster_networks == "computed"
     about = About(

@@ -15,6 +15,7 @@ from shared.decoding import prepare
 from shared.errors import Temporary
 from shared.mesh.fold import Current, Folding, Injection, cidrs, kinds, names, objects, settings, wire
 from shared.mesh.observe.recorded import RecordedCluster
+from shared.mesh.observe.viz import PAGES, observe_viz
 from shared.mesh.snapshot import Cni, Crd, Credential, MeshConfig, MeshSnapshot, Overrides
 
 CRDS = (
@@ -50,7 +51,7 @@ _LISTED = (kinds.CronJob, kinds.Node, kinds.Object, kinds.Webhooks, kinds.Worklo
 _PAGES: dict[type[Any], msgspec.json.Decoder[Any]] = {
     kind: msgspec.json.Decoder(wire.Page[kind])  # type: ignore[valid-type]  # a type chosen at run time
     for kind in _LISTED
-}
+} | PAGES
 """Decoders of lists, by the kind that is listed."""
 prepare(kinds.ConfigMap, kinds.Crd, kinds.DaemonSet, kinds.Object, kinds.Secret)
 
@@ -125,6 +126,7 @@ def observe(
         validating_webhooks=reader.list(webhooks.format("validating"), kinds.Webhooks, objects.webhooks),
         credentials=_credentials(reader),
         cni=_cni(reader, config, cni_namespace),
+        viz=observe_viz(reader, namespaces),
     )
 
 

@@ -32,6 +32,7 @@ from shared.mesh.snapshot.installation import (
     Webhooks,
 )
 from shared.mesh.snapshot.owners import WORKLOADS, Outdated, Workload, Workloads
+from shared.mesh.snapshot.viz import Viz
 from shared.mesh.snapshot.workloads import (
     Condition,
     Container,
@@ -76,6 +77,7 @@ __all__ = [
     "ServiceFold",
     "Standouts",
     "Uncovered",
+    "Viz",
     "Webhooks",
     "Workload",
     "Workloads",
@@ -111,6 +113,7 @@ class MeshSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         mutating_webhooks, validating_webhooks: all webhook configurations of the cluster.
         credentials: public parts of the TLS Secrets that exist, by the Secret's name.
         cni: linkerd-cni; None where the values don't use it.
+        viz: the viz extension; None where no namespace is labelled as its own.
     """
 
     namespace: str = "linkerd"
@@ -140,3 +143,4 @@ class MeshSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     validating_webhooks: tuple[Webhooks, ...] = ()
     credentials: dict[str, Credential] = {}
     cni: Cni | None = None
+    viz: Viz | None = None

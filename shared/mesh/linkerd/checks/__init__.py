@@ -6,7 +6,7 @@ Facts: linkerd2 pkg/healthcheck/healthcheck.go (allCategories) and cli/cmd/check
 from shared.mesh.linkerd.checks.beyond import injector_ready
 from shared.mesh.linkerd.checks.check import Category, Check, Doubt, Evidence, Fault, Severity, Skip, Verdict
 from shared.mesh.linkerd.checks.render import exit_code, render
-from shared.mesh.linkerd.checks.run import BEYOND, DATA_PLANE, POST_INSTALL, TABLE, run
+from shared.mesh.linkerd.checks.run import BEYOND, DATA_PLANE, POST_INSTALL, TABLE, run, with_viz
 
 __all__ = [
     "BEYOND",
@@ -25,4 +25,5 @@ __all__ = [
     "injector_ready",
     "render",
     "run",
+    "with_viz",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from shared.mesh.linkerd.checks import (
     beyond,
@@ -16,6 +16,7 @@ from shared.mesh.linkerd.checks import (
     gateway_api,
     identity,
     version,
+    viz,
     webhooks,
 )
 from shared.mesh.linkerd.checks.check import Category, Check, Doubt, Evidence, Severity, Skip
@@ -74,11 +75,23 @@ def run(
         expected_version: the version that should run; None leaves versions uncompared.
         categories: names of the categories to run, in any order.
     """
-    evidence = Evidence(snapshot, now.astimezone(dt.UTC), expected_version)
+    chosen = [category for category in TABLE if category.name in categories]
+    return _run(chosen, Evidence(snapshot, now.astimezone(dt.UTC), expected_version))
+
+
+def with_viz(
+    report: CheckReport, snapshot: MeshSnapshot, now: dt.datetime, *, expected_version: str | None
+) -> CheckReport:
+    """A report with viz's checks behind it, where viz is there: the CLI runs them whatever the others found."""
+    if snapshot.viz is None or not snapshot.viz.recorded:
+        return report
+    found = _run([viz.CATEGORY], Evidence(snapshot, now.astimezone(dt.UTC), expected_version))
+    return CheckReport((*report.categories, *found.categories))
+
+
+def _run(categories: Iterable[Category], evidence: Evidence) -> CheckReport:
     reports: list[CategoryReport] = []
-    for category in TABLE:
-        if category.name not in categories:
-            continue
+    for category in categories:
         results: list[CheckResult] = []
         for check in category.checks:
             results.append(_judged(check, evidence))

@@ -77,10 +77,11 @@ def _valid(evidence: Evidence, webhook: _Webhook) -> Verdict:
     pair = _pair(evidence, webhook)
     if not isinstance(pair, Pair):
         return pair
-    return _trusted(evidence, pair, anchors, f"linkerd-{webhook.name}.{evidence.snapshot.namespace}.svc")
+    return trusted(evidence, pair, anchors, f"linkerd-{webhook.name}.{evidence.snapshot.namespace}.svc")
 
 
-def _trusted(evidence: Evidence, pair: Pair, anchors: Sequence[trust.Certificate], name: str) -> Verdict:
+def trusted(evidence: Evidence, pair: Pair, anchors: Sequence[trust.Certificate], name: str) -> Verdict:
+    """Whether a pair is valid now and for `name`, by the anchors that its callers know (CheckCertAndAnchors)."""
     lines = [trust.listed(one, fault) for one in anchors if (fault := trust.validity_fault(one, evidence.now))]
     if lines:
         return Fault("anchors not within their validity period:\n\t" + "\n\t".join(lines))
@@ -92,8 +93,11 @@ def _trusted(evidence: Evidence, pair: Pair, anchors: Sequence[trust.Certificate
 
 def _lasting(evidence: Evidence, webhook: _Webhook) -> Verdict:
     pair = _pair(evidence, webhook)
-    if not isinstance(pair, Pair):
-        return pair
+    return expiring(evidence, pair) if isinstance(pair, Pair) else pair
+
+
+def expiring(evidence: Evidence, pair: Pair) -> Verdict:
+    """Whether a pair is valid for less than 60 days (CheckCertAndAnchorsExpiringSoon)."""
     lines = [trust.listed(one, fault) for one in pair.chain if (fault := trust.expiry_fault(one, evidence.now))]
     if lines:
         return Fault("Anchors expiring soon:\n\t" + "\n\t".join(lines))
