@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -85,6 +85,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         remedies: what helps against each check that fails or warns, in the report's order.
         due: repairs that no check asks for yet: what nears its end, or is missing where no check looks.
         stale: meshed workloads that a restart would bring up to date.
+        networks: what every copy of clusterNetworks should say; "" where the mesh isn't there, or the policy leaves it.
     """
 
     report: CheckReport
@@ -94,6 +95,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     remedies: tuple[Remedy, ...] = ()
     due: tuple[Repair, ...] = ()
     stale: Stale = Stale()
+    networks: str = ""
 
 
 class InstallHooks(Protocol):
@@ -133,6 +135,9 @@ class VerifyHooks(Protocol):
         wish: MeshSettings,
     ) -> Verification:
         """Observe the cluster and judge it; writes nothing."""
+
+    def amended(self, manifest: Iterable[Mapping[str, Any]], wished: str) -> tuple[dict[str, Any], ...]:
+        """The objects of a release's stored manifest that say other networks, as they are when they say `wished`."""
 
 
 class RestartHooks(Protocol):

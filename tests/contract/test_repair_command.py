@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import subprocess
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -203,7 +204,8 @@ def test_a_mesh_installed_without_helm_is_planned_then_repaired_everywhere(by_ha
 
     checked = run("check", by_hand.kubeconfig)
     assert (checked.exit_code, checked.stdout.splitlines()[-1]) == (0, "Status check results are √")
-    assert planned(by_hand) == {"healthy": True, "failing": [], "changes": [], "left_alone": []}
+    settled = planned(by_hand)
+    assert (settled["healthy"], settled["failing"], settled["changes"], settled["left_alone"]) == (True, [], [], [])
     before = quiet(by_hand)
     assert run("repair", by_hand.kubeconfig).exit_code == 0
     assert changes(before, resource_versions(by_hand.kube)) == []
@@ -214,10 +216,8 @@ def test_a_mesh_installed_by_helm_stays_repaired_and_gets_back_what_was_deleted(
     assert run("repair", by_helm.kubeconfig).exit_code == 0
     (agreed,) = set(said_networks(by_helm).values())
     assert SERVICES in agreed.split(",")
-    # The stored manifest still has the chart's networks, which must not come back.
     settled = planned(by_helm)
-    assert (settled["healthy"], settled["changes"]) == (True, [])
-    assert {one["manager"] for one in settled["left_alone"]} == {"byomesh"}
+    assert (settled["healthy"], settled["changes"], settled["left_alone"]) == (True, [], [])
 
     for path in (INJECTOR, POLICY_ROLE, DESTINATION):
         assert by_helm.kube.delete(path)
@@ -235,9 +235,33 @@ def test_a_mesh_installed_by_helm_stays_repaired_and_gets_back_what_was_deleted(
     result = run("repair", by_helm.kubeconfig, "-o", "json")
     repaired = json.loads(result.stdout)
     assert (result.exit_code, repaired["healthy"]) == (0, True)
-    assert lost < {one["what"] for one in repaired["changes"]}
+    assert lost == {one["what"] for one in repaired["changes"]}
     for path in (INJECTOR, POLICY_ROLE, DESTINATION):
         assert by_helm.get(path)["metadata"]["annotations"]["meta.helm.sh/release-namespace"] == "linkerd"
+    assert set(said_networks(by_helm).values()) == {agreed}
+    assert run("check", by_helm.kubeconfig).exit_code == 0
+    assert planned(by_helm)["changes"] == []
+
+
+def by_the_owner(world: World, *arguments: str) -> str:
+    """Run helm as the owner of the release does; its output."""
+    command = [world.settings.helm, *arguments, "-n", "linkerd", "--kubeconfig", str(world.kubeconfig)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@beside_the_loop
+def test_the_owners_next_upgrade_keeps_the_repair_and_meets_no_conflict(by_helm: World) -> None:
+    assert run("repair", by_helm.kubeconfig).exit_code == 0
+    (agreed,) = set(said_networks(by_helm).values())
+    given = json.loads(by_the_owner(by_helm, "get", "values", "linkerd-control-plane", "-o", "json"))
+    assert given["clusterNetworks"] == agreed
+    assert given["identityTrustAnchorsPEM"]
+    history = json.loads(by_the_owner(by_helm, "history", "linkerd-control-plane", "-o", "json"))
+    assert [one["status"] for one in history] == ["superseded"] * (len(history) - 1) + ["deployed"]
+    assert history[-1]["description"] == "clusterNetworks set by byomesh repair"
+    options = ("--reuse-values", "--set", "controllerLogLevel=debug")
+    by_the_owner(by_helm, "upgrade", "linkerd-control-plane", str(CONTROL), *options)
+    by_helm.until_ready()
     assert set(said_networks(by_helm).values()) == {agreed}
     assert run("check", by_helm.kubeconfig).exit_code == 0
     assert planned(by_helm)["changes"] == []

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from shared.errors import Permanent
+from shared.errors import Permanent, Temporary
 from shared.kube import Conflict
 from shared.mesh import mending
 from shared.mesh.drift import ObjectName, owned_by_helm
 from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
 from shared.mesh.mending import Mending, ObservedRanges
 from shared.mesh.profile import load_profile
+from shared.mesh.releases import decode_release
+from shared.model import Repair
 from tests.unit.doors import NOW, release_secret
 from tests.unit.memory_kube import Json, MemoryKube
 
@@ -69,6 +71,13 @@ def kube() -> MemoryKube:
     return found
 
 
+@pytest.fixture
+def by_hand(kube: MemoryKube) -> MemoryKube:
+    """The same mesh, of which Helm knows nothing."""
+    kube.objects.pop(RELEASE)
+    return kube
+
+
 def find(kube: MemoryKube) -> Mending:
     found = mending.find(kube, PROFILE, RANGES, NOW, None)
     assert kube.writes == []
@@ -115,11 +124,29 @@ def test_no_mesh_needs_no_mending() -> None:
     assert not found.seen.report.healthy
 
 
-def test_the_networks_are_the_meshs_own_repair_and_not_drift(kube: MemoryKube) -> None:
-    kube.put(CONFIG, {**kube.objects[CONFIG], "data": config("10.0.0.0/8")["data"]})
+@pytest.mark.parametrize("live", ["10.0.0.0/8", DEFAULT_NETWORKS])
+def test_the_networks_of_a_release_are_mended_in_its_values_and_applied_as_helms(kube: MemoryKube, live: str) -> None:
+    kube.put(CONFIG, {**kube.objects[CONFIG], "data": config(live)["data"]})
+    found = find(kube)
+    assert found.seen.repairs == ()
+    (made,) = found.remember
+    assert (made.release.revision, made.release.values, made.present) == (2, {"clusterNetworks": NETWORKS}, None)
+    (step,) = found.reapply
+    assert (str(step.drift.object), step.force) == ("ConfigMap linkerd/linkerd-config", False)
+    assert (found.left_alone, found.empty) == ((), False)
+
+
+def test_the_networks_of_a_config_that_somebody_edited_are_patched_alone(kube: MemoryKube) -> None:
+    kube.held = lambda path: [("kubectl-edit", ".data.values")] if path == CONFIG else []
     found = find(kube)
     assert [one.path for one in found.seen.repairs] == [CONFIG]
-    assert (found.reapply, found.left_alone, found.empty) == ((), (), False)
+    assert (len(found.remember), found.reapply, found.left_alone) == (1, (), ())
+
+
+def test_the_networks_of_a_mesh_without_helm_are_patched(by_hand: MemoryKube) -> None:
+    found = find(by_hand)
+    assert [one.path for one in found.seen.repairs] == [CONFIG]
+    assert (found.remember, found.reapply, found.left_alone) == ((), (), ())
 
 
 def test_drift_that_nobody_holds_and_what_is_missing_are_applied_again(kube: MemoryKube) -> None:
@@ -134,22 +161,26 @@ def test_drift_that_nobody_holds_and_what_is_missing_are_applied_again(kube: Mem
     assert step.drift.paths == ("(missing)",)
 
 
-@pytest.mark.parametrize("manager", ["kubectl-edit", "byomesh"])
-def test_a_field_that_others_or_an_earlier_repair_hold_is_left_alone(kube: MemoryKube, manager: str) -> None:
+def test_a_field_that_others_hold_is_left_alone(kube: MemoryKube) -> None:
     mended(kube)
     kube.put(EXTRA, {**kube.objects[EXTRA], "data": {"a": "2"}})
-    kube.held = lambda path: [(manager, ".data.a")] if path == EXTRA else []
+    kube.held = lambda path: [("kubectl-edit", ".data.a")] if path == EXTRA else []
     found = find(kube)
     assert (found.reapply, found.empty) == ((), True)
     (drift,) = found.left_alone
-    assert (drift.object.name, drift.owners) == ("extra", ((manager, ".data.a"),))
+    assert (drift.object.name, drift.owners) == ("extra", (("kubectl-edit", ".data.a"),))
 
 
-def test_a_repair_is_not_undone_by_the_manifest_that_still_has_the_fault(kube: MemoryKube) -> None:
-    mending.carry_out(kube, find(kube))
-    kube.writes.clear()
+def test_what_an_earlier_repair_holds_is_given_to_helm(kube: MemoryKube) -> None:
+    kube.put(CONFIG, {**kube.objects[CONFIG], "data": config(f"{NETWORKS},203.0.113.0/24")["data"]})
     kube.held = lambda path: [("byomesh", ".data.values")] if path == CONFIG else []
-    assert find(kube).empty
+    found = find(kube)
+    (made,) = found.remember
+    assert made.wished == f"{NETWORKS},203.0.113.0/24"
+    assert found.reapply == ()
+    kube.put(CONFIG, {**kube.objects[CONFIG], "metadata": {"annotations": {}}})
+    (step,) = find(kube).reapply
+    assert step.force
 
 
 @pytest.mark.parametrize("status", ["pending-upgrade", "failed", "uninstalling"])
@@ -172,9 +203,15 @@ def test_a_release_that_cannot_be_read_is_told(kube: MemoryKube) -> None:
 def test_changes_are_what_dry_runs_answer(kube: MemoryKube) -> None:
     kube.objects.pop(EXTRA)
     found = find(kube)
-    network, missing = mending.changes(kube, found)
+    values, network, missing = mending.changes(kube, found)
     assert kube.writes == []
-    assert network.what == "ConfigMap linkerd-config, values: clusterNetworks"
+    assert (values.what, values.repair, values.before, values.after) == (
+        "Helm release linkerd-control-plane: clusterNetworks in its values, as revision 2",
+        Repair.HELM_VALUES,
+        {},
+        {"clusterNetworks": NETWORKS},
+    )
+    assert network.what == "ConfigMap linkerd/linkerd-config of release linkerd-control-plane"
     assert yaml.safe_load(network.before["data"]["values"])["clusterNetworks"] == DEFAULT_NETWORKS
     assert yaml.safe_load(network.after["data"]["values"])["clusterNetworks"] == NETWORKS
     assert (
@@ -192,13 +229,15 @@ def test_changes_are_what_dry_runs_answer(kube: MemoryKube) -> None:
     assert missing.after["data"] == {"a": "1"}
 
 
-def test_status_is_no_change(kube: MemoryKube) -> None:
+def test_status_is_no_change(by_hand: MemoryKube) -> None:
+    kube = by_hand
     kube.put(CONFIG, {**kube.objects[CONFIG], "status": {"seen": 1}})
     (change,) = mending.changes(kube, find(kube))
     assert "status" not in {*change.before, *change.after}
 
 
-def test_no_secrets_contents_are_shown(kube: MemoryKube) -> None:
+def test_no_secrets_contents_are_shown(by_hand: MemoryKube) -> None:
+    kube = by_hand
     values = "enableH2Upgrade: true\nidentity: the-key\n"
     last = json.dumps(overrides(values))
     annotations = {"kubectl.kubernetes.io/last-applied-configuration": last, "kept": "yes"}
@@ -211,7 +250,8 @@ def test_no_secrets_contents_are_shown(kube: MemoryKube) -> None:
     assert change.before["metadata"]["annotations"] == change.after["metadata"]["annotations"] == {"kept": "yes"}
 
 
-def test_a_secret_without_contents_has_none(kube: MemoryKube) -> None:
+def test_a_secret_without_contents_has_none(by_hand: MemoryKube) -> None:
+    kube = by_hand
     kube.put(OVERRIDES, {"apiVersion": "v1", "kind": "Secret"})
     _, change = mending.changes(kube, find(kube))
     assert change.before["data"] == {}
@@ -220,17 +260,36 @@ def test_a_secret_without_contents_has_none(kube: MemoryKube) -> None:
 def test_carrying_out_writes_each_once_and_then_there_is_nothing(kube: MemoryKube) -> None:
     kube.objects.pop(EXTRA)
     mending.carry_out(kube, find(kube))
-    assert kube.writes == [f"PATCH {CONFIG}", f"PATCH {EXTRA}"]
-    assert {"manager": "byomesh"} in kube.objects[CONFIG]["metadata"]["managedFields"]
-    assert kube.objects[EXTRA]["metadata"]["managedFields"] == [{"manager": "helm"}]
+    second = f"{RELEASE.removesuffix('1')}2"
+    assert kube.writes == [f"POST {second}", f"PATCH {RELEASE}", f"PATCH {CONFIG}", f"PATCH {EXTRA}"]
+    for path in (CONFIG, EXTRA):
+        assert kube.objects[path]["metadata"]["managedFields"] == [{"manager": "helm"}]
     assert yaml.safe_load(kube.objects[CONFIG]["data"]["values"])["clusterNetworks"] == NETWORKS
+    releases = {path: decode_release(kube.objects[path]) for path in (RELEASE, second)}
+    assert [one.status for one in releases.values()] == ["superseded", "deployed"]
+    assert [kube.objects[path]["metadata"]["labels"]["status"] for path in releases] == ["superseded", "deployed"]
     kube.writes.clear()
-    kube.held = lambda path: [("byomesh", ".data.values")] if path == CONFIG else []
     mending.carry_out(kube, find(kube))
     assert kube.writes == []
 
 
-def test_what_changed_since_it_was_looked_at_is_not_overwritten(kube: MemoryKube) -> None:
+def test_a_repair_that_was_killed_between_two_writes_is_finished(kube: MemoryKube) -> None:
+    begun = find(kube)
+    kube.answers["PATCH", CONFIG] = (500, {})
+    with pytest.raises(Temporary):
+        mending.carry_out(kube, begun)
+    del kube.answers["PATCH", CONFIG]
+    kube.writes.clear()
+    found = find(kube)
+    assert found.remember == ()
+    mending.carry_out(kube, found)
+    assert kube.writes == [f"PATCH {CONFIG}"]
+    kube.writes.clear()
+    assert find(kube).empty
+
+
+def test_what_changed_since_it_was_looked_at_is_not_overwritten(by_hand: MemoryKube) -> None:
+    kube = by_hand
     found = find(kube)
     kube.put(CONFIG, config("10.0.0.0/8"))
     with pytest.raises(Conflict):

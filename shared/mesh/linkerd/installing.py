@@ -60,7 +60,7 @@ def prepare(
     return Prepared(
         secrets=wished.to_write,
         values={_CONTROL_PLANE: computed},
-        ours=_ours(profile.deployments),
+        ours=repairs.fields(profile.deployments),
         objects=_priority_class(kube, wish),
     )
 
@@ -120,17 +120,3 @@ def wished_networks(cluster: Ranges, live: str, extra: tuple[str, ...] = ()) -> 
         kept = []
     ranges = [*cluster.pod_ranges, *cluster.service_ranges, *kept, *extra]
     return networks.union(networks.DEFAULT_NETWORKS, ranges)
-
-
-def _ours(deployments: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
-    found = [
-        ("ConfigMap", _CONFIG, "data.values"),
-        ("Deployment", "linkerd-destination", 'spec.template.spec.containers[name="policy"].args'),
-    ]
-    for deployment in deployments:
-        for field in ("containers", "initContainers"):
-            found += [
-                ("Deployment", deployment, f'spec.template.spec.{field}[name="linkerd-proxy"].env[name="{name}"]')
-                for name in repairs.PROXY_VARIABLES
-            ]
-    return tuple(found)

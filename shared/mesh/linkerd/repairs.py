@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
+from shared.mesh.fold import cidrs
 from shared.mesh.patch import Patch
 from shared.model import Repair
 
@@ -153,3 +155,63 @@ def network_patches(
         *(deployment_patch(deployment, networks) for deployment in deployments),
     ]
     return tuple(patch for patch in patches if patch is not None)
+
+
+def amended(manifest: Iterable[Mapping[str, Any]], networks: str) -> tuple[dict[str, Any], ...]:
+    """The objects of a release's stored manifest that don't say `networks`, as they are when they do; pure.
+
+    None where its linkerd-config already names networks that cover these, however it spells them.
+    """
+    objects = list(manifest)
+    configs = [one for one in objects if _is(one, "ConfigMap", "linkerd-config")]
+    said = [networks_in(str((one.get("data") or {}).get("values", ""))) for one in configs]
+    if not configs or all(covers(one, networks) for one in said):
+        return ()
+    found = []
+    for one in objects:
+        changed = copy.deepcopy(dict(one))
+        if _is(one, "ConfigMap", "linkerd-config"):
+            changed["data"]["values"] = _with_networks(str(one["data"]["values"]), networks)
+        elif one.get("kind") == "Deployment":
+            _amend_pod(changed["spec"]["template"]["spec"], networks)
+        if changed != one:
+            found.append(changed)
+    return tuple(found)
+
+
+def _is(obj: Mapping[str, Any], kind: str, name: str) -> bool:
+    return obj.get("kind") == kind and obj.get("metadata", {}).get("name") == name
+
+
+def _amend_pod(pod: dict[str, Any], networks: str) -> None:
+    for container in (*(pod.get("initContainers") or ()), *(pod.get("containers") or ())):
+        change = _container_patch(container, networks) or {}
+        container.update({key: value for key, value in change.items() if key == "args"})
+        values = {one["name"]: one["value"] for one in change.get("env", ())}
+        for variable in container.get("env") or ():
+            if variable["name"] in values:
+                variable["value"] = values[variable["name"]]
+
+
+def covers(text: str, wished: str) -> bool:
+    """Whether networks cover all that `wished` names, so that a difference in spelling is left alone."""
+    try:
+        parsed = cidrs.parse(text)
+    except cidrs.NetworksError:
+        return False
+    return all(parsed.covers_cidr(member) for member in wished.split(","))
+
+
+def fields(deployments: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+    """(kind, name, path) of the fields that hold the networks, shaped as `Desired.ours`."""
+    found = [
+        ("ConfigMap", "linkerd-config", "data.values"),
+        ("Deployment", "linkerd-destination", 'spec.template.spec.containers[name="policy"].args'),
+    ]
+    for deployment in deployments:
+        for field in ("containers", "initContainers"):
+            found += [
+                ("Deployment", deployment, f'spec.template.spec.{field}[name="linkerd-proxy"].env[name="{name}"]')
+                for name in PROXY_VARIABLES
+            ]
+    return tuple(found)

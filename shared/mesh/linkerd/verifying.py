@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from shared.cluster import Cluster
 from shared.kube import Kube
@@ -45,9 +47,11 @@ def look(
         autopilot=ranges.autopilot if isinstance(ranges, Cluster) else None,
         cluster=ranges.ref if isinstance(ranges, Cluster) else None,
     )
+    wished = _wished(profile, ranges, snapshot) if computed else ""
     return Verification(
         report=report,
-        repairs=_network_repairs(kube, profile, ranges, snapshot) if computed else (),
+        repairs=_network_repairs(kube, profile, snapshot, wished) if wished else (),
+        networks=wished,
         version=version,
         foreign=foreign,
         remedies=remedies(report, about),
@@ -83,27 +87,42 @@ def _version(snapshot: MeshSnapshot) -> str:
     return str((config.values or {}).get("linkerdVersion", "")) if config is not None else ""
 
 
-def _network_repairs(kube: Kube, profile: Profile, ranges: Ranges, snapshot: MeshSnapshot) -> tuple[Patch, ...]:
+def _wished(profile: Profile, ranges: Ranges, snapshot: MeshSnapshot) -> str:
+    """The networks that every place should say: what the cluster says where that will do; "" where there is no mesh."""
     if snapshot.config is None or snapshot.config.values is None:
-        return ()
+        return ""
     live = snapshot.config.networks or ""
     wished = wished_networks(ranges, live, _uncovered(snapshot, ranges, live))
+    return live if repairs.covers(live, wished) and _held(snapshot, profile) <= {live} else wished
+
+
+def _held(snapshot: MeshSnapshot, profile: Profile) -> set[str]:
+    """The networks that the control plane's Deployments and the CLI's overrides hold."""
     ours = [one for one in snapshot.deployments if one.name in profile.deployments]
-    held = {live, *(copy.value for deployment in ours for copy in deployment.networks)}
-    if snapshot.overrides is not None:
-        # What it doesn't say, the chart's default says at the next `linkerd upgrade`.
-        held.add(snapshot.overrides.networks or networks.DEFAULT_NETWORKS)
-    if held == {wished} or (_all_covered(live, wished) and held == {live}):
+    held = {copy.value for deployment in ours for copy in deployment.networks}
+    # What the overrides don't say, the chart's default says at the next `linkerd upgrade`.
+    overrides = snapshot.overrides
+    return held | ({overrides.networks or networks.DEFAULT_NETWORKS} if overrides is not None else set())
+
+
+def _network_repairs(kube: Kube, profile: Profile, snapshot: MeshSnapshot, wished: str) -> tuple[Patch, ...]:
+    config = snapshot.config
+    if config is None or _held(snapshot, profile) | {config.networks or ""} == {wished}:
         return ()
     base = f"/api/v1/namespaces/{profile.namespace.name}"
-    config = kube.get(f"{base}/configmaps/{_CONFIG}")
-    if config is None:
+    found = kube.get(f"{base}/configmaps/{_CONFIG}")
+    if found is None:
         return ()
     overrides = kube.get(f"{base}/secrets/{_OVERRIDES}") if snapshot.overrides is not None else None
     deployments = kube.list_items(f"/apis/apps/v1/namespaces/{profile.namespace.name}/deployments")
     return repairs.network_patches(
-        config, [one for one in deployments if one["metadata"]["name"] in profile.deployments], overrides, wished
+        found, [one for one in deployments if one["metadata"]["name"] in profile.deployments], overrides, wished
     )
+
+
+def amended(manifest: Iterable[Mapping[str, Any]], wished: str) -> tuple[dict[str, Any], ...]:
+    """The objects of a release's stored manifest that say other networks, as they are when they say `wished`."""
+    return repairs.amended(manifest, wished)
 
 
 def _uncovered(snapshot: MeshSnapshot, ranges: Ranges, live: str) -> tuple[str, ...]:
@@ -119,12 +138,3 @@ def _uncovered(snapshot: MeshSnapshot, ranges: Ranges, live: str) -> tuple[str, 
         *(service.ip for service in snapshot.services.first),
     ]
     return networks.missing(parsed, addresses, [*ranges.pod_ranges, *ranges.service_ranges], node_ranges)
-
-
-def _all_covered(live: str, wished: str) -> bool:
-    """Whether `live` already covers all that `wished` names, so that a difference in spelling is left alone."""
-    try:
-        parsed = networks.parse(live)
-    except networks.NetworksError:
-        return False
-    return all(parsed.covers_cidr(member) for member in wished.split(","))
