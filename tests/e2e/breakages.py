@@ -96,6 +96,18 @@ def _strange_roots(kube: Kube) -> None:
     kube.patch(ROOTS, {"data": {"ca-bundle.crt": anchors}}, field_manager=EDITOR)
 
 
+def issuer_that_ends(kube: Kube, days: float) -> None:
+    """An issuer that ends in so many days, of an anchor that the cluster trusts beside the fleet's."""
+    found = kube.get(ROOTS)
+    assert found is not None
+    other = new_anchor_payload(_now())
+    issuer = new_issuer(other, _now(), lifetime=dt.timedelta(days=days))
+    secret = issuer_secret(issuer, "linkerd")
+    kube.patch(f"{SECRETS}/linkerd-identity-issuer", {"data": secret["data"]}, field_manager=EDITOR)
+    bundle = found["data"]["ca-bundle.crt"].rstrip() + "\n" + other.trust_anchors
+    kube.patch(ROOTS, {"data": {"ca-bundle.crt": bundle}}, field_manager=EDITOR)
+
+
 def serving_that_ends(kube: Kube, days: float) -> None:
     """A webhook's certificate that ends in so many days (or did), with the caBundle that goes with it."""
     made: ServingCertificate = new_serving_certificate(
