@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
 MeshOption = Annotated[str, typer.Option("--mesh", help="The mesh's profile.")]
 TimeoutOption = Annotated[float, typer.Option(min=0, help="Seconds to wait for pods that a repair restarts.")]
+RestartOption = Annotated[
+    bool, typer.Option("--restart-workloads", help="Restart meshed workloads whose proxies are outdated, by rollout.")
+]
 _PENDING = 3
 _ROUNDS = 2
+_SHOWN = 20
+"""How many outdated workloads are named."""
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -62,21 +67,35 @@ def repair(
     location: LocationOption = "",
     mesh: MeshOption = "linkerd",
     timeout: TimeoutOption = 120.0,
+    restart_workloads: RestartOption = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Mend a mesh on a cluster, whoever installed it, then wait for its pods and check it again.
 
-    Run `byomesh plan` with the same options first to see what would be written. Exit status: 0 where every check passes
-    afterwards, 1 where one still fails.
+    Run `byomesh plan` with the same options first to see what would be written. With --restart-workloads, workloads
+    whose proxies run with outdated settings are restarted afterwards, three at a time; bare pods and Jobs are only
+    listed. Exit status: 0 where every check passes afterwards, 1 where one still fails.
     """
+    from byomesh.cli import restarting  # noqa: PLC0415 - as in `plan`
+
     with told(), _looking(kubeconfig, cluster, project, location, mesh) as (api, profile, ranges):
         after, changes = _mend(api, profile, ranges, timeout)
+        progress = restarting.restart(api, profile, timeout) if restart_workloads else None
+        after = _look(api, profile, ranges) if progress is not None and progress.states else after
+    left = restarting.as_json(progress) if progress is not None else {}
     if output is Format.JSON:
-        print_json(_as_json(after, changes))
+        print_json({**_as_json(after, changes), "not_restarted": left})
     else:
         _show(after, changes, done=True)
+        restarting.show(left)
         _show_failures(after, ())
     raise typer.Exit(0 if after.seen.report.healthy else 1)
+
+
+def _look(api: Kube, profile: Profile, ranges: Ranges) -> Mending:
+    from shared.mesh import mending  # noqa: PLC0415 - as in `plan`
+
+    return mending.find(api, profile, ranges, dt.datetime.now(dt.UTC), None)
 
 
 def _mend(api: Kube, profile: Profile, ranges: Ranges, timeout: float) -> tuple[Mending, tuple[Change, ...]]:
@@ -143,6 +162,7 @@ def _as_json(found: Mending, changes: tuple[Change, ...]) -> dict[str, Any]:
         "failing": [_failure(result, found.seen.remedies) for result in _wrong(found.seen.report, CheckOutcome.FAIL)],
         "warnings": [_failure(result, found.seen.remedies) for result in _wrong(found.seen.report, CheckOutcome.WARN)],
         "changes": [{"repair": one.repair.value, "what": one.what, "diff": diff_of(one)} for one in changes],
+        "outdated": [f"{one.kind} {one.namespace}/{one.name}" for one in found.seen.stale.workloads],
         "left_alone": [
             {"object": str(drift.object), "manager": manager, "path": path}
             for drift in found.left_alone
@@ -180,9 +200,25 @@ def _show(found: Mending, changes: tuple[Change, ...], *, done: bool = False) ->
     for drift in found.left_alone:
         for manager, path in drift.owners:
             out.print(Text(f"left alone: {drift.object} at {path}, which {manager} holds", "yellow"))
+    for made in found.remember:
+        value = made.wished.replace(",", "\\,")
+        words = f'`helm upgrade --reuse-values` keeps this; other values need --set clusterNetworks="{value}"'
+        out.print(Text(words, "cyan"))
+    _show_outdated(found)
     verb = "written" if done else "would be written"
     count = "1 repair" if len(changes) == 1 else f"{len(changes)} repairs"
     out.print(f"\n{count} {verb}" if changes else "\nnothing to repair")
+
+
+def _show_outdated(found: Mending) -> None:
+    stale = found.seen.stale
+    for one in stale.workloads[:_SHOWN]:
+        out.print(Text(f"outdated: {one.kind} {one.namespace}/{one.name} ({', '.join(one.reasons)})", "yellow"))
+    more = len(stale.workloads) - _SHOWN
+    if more > 0:
+        out.print(Text(f"outdated: {more} more", "yellow"))
+    if stale.workloads:
+        out.print("byomesh repair --restart-workloads restarts those that a rollout can")
 
 
 def _show_failures(found: Mending, changes: tuple[Change, ...]) -> None:

@@ -7,19 +7,25 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
-from byomesh.cli import repair
+from byomesh.cli import repair, restarting
 from byomesh.cli.main import app
 from shared import gke, kube
 from shared.errors import Temporary
 from shared.mesh import mending, readiness
+from shared.mesh import restarting as shared_restarting
 from shared.mesh.drift import Drift, ObjectName
-from shared.mesh.hooks import Ranges, Verification
-from shared.mesh.mending import Change, Mending, ObservedRanges
+from shared.mesh.hooks import Ranges, Stale, Verification
+from shared.mesh.linkerd import injecting
+from shared.mesh.mending import Change, Mending, ObservedRanges, Remember
 from shared.mesh.patch import Patch
+from shared.mesh.rollouts import Progress, State, Target
+from shared.mesh.snapshot import Workload
 from shared.model import CategoryReport, CheckOutcome, CheckReport, CheckResult, Remedy, Repair
 from tests.unit.doors import EU1, MemoryGke, autopilot
 from tests.unit.memory_kube import MemoryKube
@@ -167,6 +173,7 @@ def test_a_plan_as_json(looks: Looks) -> None:
         ],
         "warnings": [],
         "changes": [change, change],
+        "outdated": [],
         "left_alone": [
             {"object": "Role linkerd/r", "manager": "kubectl-edit", "path": ".rules"},
             {"object": "Role linkerd/r", "manager": "flux", "path": ".labels"},
@@ -265,6 +272,92 @@ def test_pods_are_waited_for_and_no_longer_than_is_said(looks: Looks, monkeypatc
     looks.let(found(healthy=False, repairs=(PATCH,)), found(healthy=False))
     assert run("repair", "--timeout", "5").exit_code == 1
     assert looks.slept == pytest.approx(5.0, abs=0.2)
+
+
+# Outdated workloads ---------------------------------------------------------------------------------------------------
+
+WORKLOAD = Workload("Deployment", "shop", "web", ("version", "clusterNetworks"))
+
+
+def outdated(count: int = 1) -> Mending:
+    return msgspec.structs.replace(
+        found(healthy=True),
+        seen=msgspec.structs.replace(found(healthy=True).seen, stale=Stale(workloads=(WORKLOAD,) * count, key="k")),
+    )
+
+
+def test_a_plan_names_outdated_workloads_and_the_value_that_an_owner_must_set(looks: Looks) -> None:
+    made = Remember(
+        release=cast("Any", SimpleNamespace()), present=None, wished="10.0.0.0/8,fd00::/8", secret={}, before={}
+    )
+    looks.let(msgspec.structs.replace(outdated(22), remember=(made,)), outdated())
+    lines = run("plan").stdout.splitlines()
+    assert lines[1] == (
+        '`helm upgrade --reuse-values` keeps this; other values need --set clusterNetworks="10.0.0.0/8\\,fd00::/8"'
+    )
+    assert lines[2] == "outdated: Deployment shop/web (version, clusterNetworks)"
+    assert lines[22:24] == ["outdated: 2 more", "byomesh repair --restart-workloads restarts those that a rollout can"]
+    assert json.loads(run("plan", "-o", "json").stdout)["outdated"] == ["Deployment shop/web"]
+
+
+class Rollouts:
+    """Answers each look at the restarts with the next state of the one workload."""
+
+    def __init__(self, looks: Looks, monkeypatch: pytest.MonkeyPatch, *states: State) -> None:
+        self.started: list[tuple[Target, ...]] = []
+        self.injector = ""
+        self._states = list(states)
+        monkeypatch.setattr(injecting, "stale", lambda _kube, _profile: Stale(workloads=(WORKLOAD,), key="k"))
+        monkeypatch.setattr(injecting, "injected", lambda *_: self.injector)
+        monkeypatch.setattr(shared_restarting, "look", self._look)
+        monkeypatch.setattr(shared_restarting, "start", lambda _kube, those, _key, _now: self.started.append(those))
+        clock = SimpleNamespace(monotonic=lambda: looks.slept, sleep=looks._sleep)
+        monkeypatch.setattr(restarting, "time", clock)
+
+    def _look(self, *_: object) -> Progress:
+        state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
+        return Progress(states=((Target("shop", "Deployment", "web"), state),))
+
+
+def test_outdated_workloads_are_restarted_where_that_is_asked_for(
+    looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollouts = Rollouts(looks, monkeypatch, State.TO_DO, State.RUNNING, State.GONE)
+    looks.let(outdated(), found(healthy=True))
+    result = run("repair", "--restart-workloads")
+    assert (result.exit_code, len(rollouts.started)) == (0, 1)
+    assert result.stdout.splitlines() == ["", "nothing to repair", "√ every check passes"]
+    looks.let(outdated())
+    assert run("repair").exit_code == 0
+    assert len(rollouts.started) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State.STUCK, "restarted, and doesn't get ready"),
+        (State.BY_HAND, "no rollout restarts it"),
+        (State.SPENT, "restarted, and outdated all the same"),
+    ],
+)
+def test_what_is_not_restarted_is_said(looks: Looks, monkeypatch: pytest.MonkeyPatch, state: State, words: str) -> None:
+    Rollouts(looks, monkeypatch, state)
+    looks.let(found(healthy=True), found(healthy=True), found(healthy=True), found(healthy=True))
+    assert f"{words}: Deployment shop/web" in run("repair", "--restart-workloads").stdout
+    told = json.loads(run("repair", "--restart-workloads", "-o", "json").stdout)
+    assert told["not_restarted"] == {words: ["Deployment shop/web"]}
+
+
+def test_an_injector_that_gives_what_was_is_waited_for_and_no_longer_than_is_said(
+    looks: Looks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollouts = Rollouts(looks, monkeypatch, State.TO_DO)
+    rollouts.injector = "the injector still gives other trust anchors"
+    looks.let(found(healthy=True), found(healthy=True))
+    result = run("repair", "--restart-workloads", "--timeout", "5")
+    assert "not restarted: Deployment shop/web" in result.stdout
+    assert rollouts.started == []
+    assert looks.slept == pytest.approx(5.0, abs=0.6)
 
 
 # Diffs ----------------------------------------------------------------------------------------------------------------
