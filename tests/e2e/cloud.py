@@ -85,6 +85,11 @@ class Cloud:
         """What `byomesh local ARGUMENTS -o json` prints."""
         return json.loads(self.local(*arguments, "-o", "json", code=code).out)
 
+    @property
+    def policy(self) -> Path:
+        """The file of its policy, where it is up with one."""
+        return self.home.folder / "policy.yaml"
+
     def up(self, *options: str) -> None:
         """Start it."""
         self.local("up", *options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -33,11 +34,21 @@ def pytest_runtest_makereport(
     return report
 
 
+def built_in_policy() -> str:
+    """The built-in policy as YAML."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
+    return page.partition("## The built-in policy")[2].partition("```yaml\n")[2].partition("```")[0]
+
+
 @pytest.fixture(scope="session")
 def shared_cloud() -> Iterator[Cloud]:
-    """A local cloud at twenty times Google's pace; tests leave no cluster and no trouble behind in it."""
+    """A local cloud at twenty times Google's pace; tests leave no cluster and no trouble behind in it.
+
+    Its policy is the built-in one, as docs/policy.md writes it, in a file that a test may change and puts back.
+    """
     with cloud() as made:
-        made.up("--pace", "20")
+        made.policy.write_text(built_in_policy())
+        made.up("--pace", "20", "--policy", str(made.policy))
         yield made
 
 
