@@ -275,6 +275,19 @@ def test_what_the_creation_asked_for_itself_counts(asked: dict[str, Any], refuse
     assert decided(str(policy), event)["decision"]["refused"] == refused
 
 
+def test_a_label_that_names_no_mesh_is_refused(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    rule = "{name: a, mesh: {label: mesh}, match: {labels: {mesh: '*'}}}"
+    policy.write_text(f"schema: 1\nrules:\n  - {rule}\n")
+    event = written(tmp_path, {"cluster": str(EU1), "labels": {"mesh": "istia"}})
+    found = decided(str(policy), event)["decision"]
+    words = "its label mesh=istia names no known mesh; known: linkerd, none"
+    assert (found["mode"], found["refused"], found["reason"]) == ("refuse", words, words)
+    shown = run("test", str(policy), event).stdout
+    assert "DECISION  it is refused" in shown
+    assert shown.count(words) == 1
+
+
 def test_folders_that_are_unknown_are_said_where_a_rule_asks_for_them(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("schema: 1\nrules:\n  - {name: a, mesh: linkerd, match: {folders: x}}\n")

@@ -217,6 +217,10 @@ WHOLE: dict[str, tuple[str, str]] = {
     "no character": ('rules: "\\UFFFFFFFF"', "1:"),
     "a version that is none": (f"%YAML {'9' * 5000}.1\n---\n", "1:"),
     "too deep": (f"rules: {'[' * 64}", "1:72: lists and mappings are nested deeper than 64; nest 64 deep at most"),
+    "too deep with aliases": (
+        "\n".join(f"- &a{n} {'[' * 40}{'x' if n == 0 else f'*a{n - 1}'}{']' * 40}" for n in range(3)),
+        "1:1: lists and mappings are nested deeper than 64, with its aliases written out; nest 64 deep at most",
+    ),
     "an unknown alias": ("rules: *a", "1:8: it isn't YAML: found undefined alias"),
     "an alias to itself": ("rules: &a [*a]", "1:8: an alias leads back to the list or mapping that it is in; "),
     "too long": ("#" * (document.LIMIT + 1), "1:1: the policy has more than 64 KiB; write fewer rules, with globs"),
