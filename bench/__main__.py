@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from bench import cold_start, install, requests, show
+from bench import check, cold_start, install, requests, show
 from bench.cloud import Say, local_cloud
 from bench.figures import BenchError, Report
 from byomesh.cli.output import Format, Output, err, fail, out, print_json, told
@@ -32,6 +32,7 @@ class Name(enum.StrEnum):
     INSTALL = "install"
     FUNCTIONS = "functions"
     REQUESTS = "requests"
+    CHECK = "check"
 
 
 def bench(
@@ -65,6 +66,8 @@ def bench(
 def _measure(name: Name, charts: Path, rounds: int, say: Say) -> Report:
     if name is Name.REQUESTS:
         return requests.measure(charts, say)
+    if name is Name.CHECK:
+        return check.measure(charts, rounds, say)
     with local_cloud(charts, say) as cloud:
         if name is Name.INSTALL:
             return install.measure(cloud, charts, rounds, say)
