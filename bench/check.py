@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -83,7 +83,7 @@ def _rounds(kubeconfig: Path, rounds: int) -> tuple[list[Figures], list[float]]:
     return large, theirs
 
 
-def report(small: list[Figures], large: list[Figures], theirs: list[float]) -> Report:
+def report(small: Sequence[Figures], large: Sequence[Figures], theirs: Sequence[float]) -> Report:
     """What the runs come to; each list has a run without and one with --proxy for every round."""
     comparisons: list[Comparison] = []
     for at, command in enumerate(("check", "check --proxy")):
@@ -104,12 +104,12 @@ def report(small: list[Figures], large: list[Figures], theirs: list[float]) -> R
     return Report(tuple(comparisons), (requests,))
 
 
-def _each(runs: list[Figures], name: str) -> list[float]:
+def _each(runs: Sequence[Figures], name: str) -> list[float]:
     return [run[name] for run in runs]
 
 
 def _compared(
-    what: str, against: str, unit: str, mine: list[float], theirs: list[float], goal: float | None
+    what: str, against: str, unit: str, mine: Sequence[float], theirs: Sequence[float], goal: float | None
 ) -> Comparison:
     return Comparison(what=what, against=against, unit=unit, ours=tuple(mine), theirs=tuple(theirs), goal=goal)
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from shared.config import Settings
+from shared.mesh.linkerd import checks
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +24,35 @@ def settings_table() -> str:
 
 def test_settings_page_lists_every_setting_with_its_default_and_unit() -> None:
     assert settings_table() in (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+def checks_tables() -> str:
+    """docs/checks.md's tables, made from the table of checks itself."""
+    tables = []
+    for category in checks.TABLE:
+        asked = {"`check`": checks.POST_INSTALL, "`check --proxy`": checks.DATA_PLANE, "beyond": checks.BEYOND}
+        where = ", ".join(name for name, categories in asked.items() if category.name in categories)
+        rows = [
+            f"### {category.name} ({where or 'by itself'})",
+            "",
+            "| check | a fault | hint |",
+            "| --- | --- | --- |",
+        ]
+        rows += [f"| {one.description} | {one.severity.value} | {one.hint} |" for one in category.checks]
+        tables.append("\n".join(rows))
+    return "\n\n".join(tables)
+
+
+def test_checks_page_lists_every_check_with_hint_and_severity() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert checks_tables() in page, f"make docs/checks.md's tables these:\n\n{checks_tables()}"
+
+
+def test_checks_page_explains_each_check_of_our_own() -> None:
+    page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    own = next(category for category in checks.TABLE if category.name in checks.BEYOND)
+    for check in own.checks:
+        assert f"\n#### {check.hint.rpartition('#')[2]}\n" in page
 
 
 def test_readme_names_every_folder() -> None:

@@ -28,7 +28,7 @@ def _status(
     sidecar: str = "",
 ) -> str:
     statuses = _named(init or [])
-    specs = [wire.Container(one.name, restart_policy="Always" if one.name == sidecar else "") for one in statuses]
+    specs = [wire.PodContainer(one.name, restart_policy="Always" if one.name == sidecar else "") for one in statuses]
     return pod_status(wire.PodStatus(phase=phase, reason=reason), specs, statuses, _named(containers or []))
 
 

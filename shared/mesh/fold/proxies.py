@@ -24,9 +24,11 @@ from shared.mesh.snapshot import (
     Workloads,
 )
 
-_CONTAINERS = msgspec.json.Decoder(tuple[wire.Container, ...])
+_CONTAINERS = msgspec.json.Decoder(tuple[wire.PodContainer, ...])
+_VARIABLES = msgspec.json.Decoder(tuple[wire.EnvVar, ...])
 _STATUSES = msgspec.json.Decoder(tuple[wire.ContainerStatus, ...])
 _CONDITIONS = msgspec.json.Decoder(tuple[Condition, ...])
+_ASKED = frozenset({names.PROFILE_NETWORKS, names.TRUST_ANCHORS})
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -87,7 +89,7 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
     init = _STATUSES.decode(pod.status.init_container_statuses or b"[]")
     containers = _STATUSES.decode(pod.status.container_statuses or b"[]")
     container = next((spec for spec in specs if spec.name == names.PROXY), None)
-    env = {variable.name: variable.value for variable in container.env} if container is not None else {}
+    env = _variables(container)
     return DecodedPod(
         pod=Pod(
             namespace=pod.metadata.namespace,
@@ -107,7 +109,14 @@ def decode_pod(pod: wire.Pod) -> DecodedPod:
     )
 
 
-def _version(container: wire.Container | None) -> str:
+def _variables(container: wire.PodContainer | None) -> dict[str, str]:
+    """What a proxy was started with, of what is asked about."""
+    if container is None or not container.env:
+        return {}
+    return {one.name: one.value for one in _VARIABLES.decode(container.env) if one.name in _ASKED}
+
+
+def _version(container: wire.PodContainer | None) -> str:
     """The tag of a proxy's image; a digest tells no version (pkg/k8s/api.go, GetProxyVersion)."""
     if container is None or "@" in container.image:
         return ""
@@ -139,7 +148,7 @@ class Proxies:
     def __init__(self, namespace: str, current: Current) -> None:
         self._namespace = namespace
         self._version = current.version
-        self._networks = None if current.networks is None else _members(current.networks)
+        self._networks = current.networks
         self._trust_roots = None if current.trust_roots is None else current.trust_roots.strip()
         self._total = 0
         self._failing, self._distrusting, self._mislabelled = Tally(), Tally(), Tally()
@@ -180,7 +189,7 @@ class Proxies:
         if version and decoded.pod.proxy_version not in ("", version):
             reasons.append(Outdated.VERSION)
         if self._networks is not None and decoded.networks is not None:  # noqa: SIM102 - the second is the judgement
-            if _members(decoded.networks) != self._networks:
+            if decoded.networks != self._networks and _members(decoded.networks) != _members(self._networks):
                 reasons.append(Outdated.NETWORKS)
         if distrusting:
             reasons.append(Outdated.TRUST_ANCHORS)

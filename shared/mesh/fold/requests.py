@@ -36,7 +36,7 @@ class _Adjustment(msgspec.Struct, frozen=True):
 prepare(_Adjustment)
 
 
-def without_requests(annotations: Mapping[str, str], containers: Iterable[wire.Container]) -> list[str]:
+def without_requests(annotations: Mapping[str, str], containers: Iterable[wire.PodContainer]) -> list[str]:
     """Each container that leaves a request to others, as `NAME: cpu, memory`, in the pod's order."""
     written = _written(annotations.get(_ADJUSTED, ""))
     found = []

@@ -9,7 +9,7 @@ from shared.mesh.fold import wire
 
 def pod_status(
     pod: wire.PodStatus,
-    init_specs: Sequence[wire.Container],
+    init_specs: Sequence[wire.PodContainer],
     init: Sequence[wire.ContainerStatus],
     containers: Sequence[wire.ContainerStatus],
 ) -> str:

@@ -84,15 +84,21 @@ class ContainerPort(Wire, frozen=True):
 
 
 class Container(Wire, frozen=True):
-    """spec.containers[] or spec.initContainers[]."""
+    """initContainers[] or containers[] of a Deployment's pod template."""
+
+    name: str
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+
+
+class PodContainer(Wire, frozen=True):
+    """spec.initContainers[] or spec.containers[] of a pod; of most, the many variables aren't asked about."""
 
     name: str
     image: str = ""
-    args: tuple[str, ...] = ()
-    env: tuple[EnvVar, ...] = ()
+    env: Raw = NOTHING
     restart_policy: str = ""
     resources: Resources = Resources()
-    ports: tuple[ContainerPort, ...] = ()
 
 
 class Waiting(Wire, frozen=True):
