@@ -79,7 +79,11 @@ def judge(request: Mapping[str, Any], *, allow_net_admin: bool) -> dict[str, Any
     kind = request["kind"]["kind"]
     spec = _pod_spec(kind, request.get("object"))
     changed = spec != _pod_spec(kind, request.get("oldObject"))
-    found = warden_rules.violations(spec, allow_net_admin=allow_net_admin) if spec and changed else {}
+    found = {}
+    if spec and changed:
+        metadata = request["object"].get("metadata") or {}
+        workload = str(metadata.get("name") or metadata.get("generateName") or "")
+        found = warden_rules.violations(spec, allow_net_admin=allow_net_admin, workload=workload)
     if not found:
         return {"uid": request["uid"], "allowed": True}
     # Without a code the API server answers 400, which is what makes kubectl show the reason.

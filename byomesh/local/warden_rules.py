@@ -63,9 +63,21 @@ def containers(spec: PodSpec) -> Iterator[Mapping[str, Any]]:
         yield from spec.get(kind) or ()
 
 
-def violations(spec: PodSpec, *, allow_net_admin: bool) -> dict[str, list[str]]:
-    """What Warden has against a pod: its sentences by constraint; empty where it lets the pod through."""
+POD_LIMITS = "autogke-pod-limit-constraints"
+APART_MILLICORES = 500
+"""What a pod that keeps away from others must request; Autopilot gives as much to a container that requests nothing."""
+
+
+def violations(spec: PodSpec, *, allow_net_admin: bool, workload: str = "") -> dict[str, list[str]]:
+    """What Warden has against a pod: its sentences by constraint; empty where it lets the pod through.
+
+    Args:
+        spec: the PodSpec.
+        allow_net_admin: whether the cluster allows NET_ADMIN.
+        workload: name of the pod, or of what makes it.
+    """
     found = {constraint: list(rule(spec, allow_net_admin)) for constraint, rule in CONSTRAINTS.items()}
+    found[POD_LIMITS] = list(_apart(spec, workload))
     return {constraint: sentences for constraint, sentences in found.items() if sentences}
 
 
@@ -122,6 +134,27 @@ def _sysctls(spec: PodSpec, _allow_net_admin: bool) -> Iterator[str]:
     for sysctl in _security(spec).get("sysctls") or ():
         if sysctl.get("name", "") not in SAFE_SYSCTLS:
             yield f"sysctl {sysctl.get('name', '')} is unsafe; not allowed in Autopilot."
+
+
+def _apart(spec: PodSpec, workload: str) -> Iterator[str]:
+    """The floor for pods with a required anti-affinity, in the words that users quote; a preferred one has none.
+
+    Whether native sidecars are counted nobody says, so they aren't here.
+    """
+    affinity = (spec.get("affinity") or {}).get("podAntiAffinity") or {}
+    if not affinity.get("requiredDuringSchedulingIgnoredDuringExecution"):
+        return
+    requested = sum(_millicores(container) for container in spec.get("containers") or ())
+    if requested < APART_MILLICORES:
+        yield (
+            f"workload '{workload}' cpu requests '{requested}m' is lower than the Autopilot minimum required of "
+            f"'{APART_MILLICORES}m' for using pod anti affinity."
+        )
+
+
+def _millicores(container: Mapping[str, Any]) -> int:
+    amount = str((container.get("resources") or {}).get("requests", {}).get("cpu", f"{APART_MILLICORES}m"))
+    return int(float(amount[:-1])) if amount.endswith("m") else round(float(amount) * 1000)
 
 
 def _security(owner: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -102,7 +102,8 @@ def _value_faults(release: str, path: tuple[str, ...], value: Any, refused: tupl
 
 
 def _holds_a_key(path: tuple[str, ...], value: Any) -> bool:
-    return path[-1].lower().endswith(("keypem", "privatekey")) or (isinstance(value, str) and "PRIVATE KEY" in value)
+    texts = value if isinstance(value, list | tuple) else [value]
+    return path[-1].lower().endswith(("keypem", "privatekey")) or any("PRIVATE KEY" in str(one) for one in texts)
 
 
 def _is_at(path: tuple[str, ...], rule: str) -> bool:

@@ -90,6 +90,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("proxyInjector.keyPEM", "x", "no key"),
     ("policyValidator.externalSecret", False, "webhooks"),
     ("profileValidator.injectCaFrom", "x", "webhooks"),
+    ("destinationController.additionalArgs", ["-----BEGIN PRIVATE KEY-----"], "no key"),
     ("proxy.additionalEnv", [{"name": "X", "value": "-----BEGIN EC PRIVATE KEY-----"}], "no key"),
 ]
 

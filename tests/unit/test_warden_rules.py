@@ -57,6 +57,40 @@ def test_net_admin_is_refused_until_it_is_allowed() -> None:
     assert violations(MESHED, allow_net_admin=True) == {}
 
 
+def apart(*requests: str, required: bool = True) -> dict[str, Any]:
+    kind = "required" if required else "preferred"
+    terms = [{"topologyKey": "kubernetes.io/hostname"}]
+    containers = [{"name": "c", "resources": {"requests": {"cpu": one} if one else {}}} for one in requests]
+    sidecar = {"name": "s", "restartPolicy": "Always", "resources": {"requests": {"cpu": "400m"}}}
+    affinity = {"podAntiAffinity": {f"{kind}DuringSchedulingIgnoredDuringExecution": terms}}
+    return {"affinity": affinity, "containers": containers, "initContainers": [sidecar]}
+
+
+def test_pods_that_keep_apart_must_request_half_a_cpu() -> None:
+    assert violations(apart("100m", "150m"), allow_net_admin=True, workload="w") == {
+        "autogke-pod-limit-constraints": [
+            (
+                "workload 'w' cpu requests '250m' is lower than the Autopilot minimum required of '500m' "
+                "for using pod anti affinity."
+            )
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [apart("500m"), apart("0.5"), apart("400m", "100m"), apart("100m", ""), apart("100m", required=False), PLAIN],
+)
+def test_pods_that_request_it_or_only_prefer_to_be_apart_may_run(spec: dict[str, Any]) -> None:
+    assert violations(spec, allow_net_admin=True) == {}
+
+
+def test_the_workload_is_named_as_it_is_or_is_to_be_named() -> None:
+    for metadata in ({"name": "w-1"}, {"generateName": "w-1"}):
+        answer = warden.judge(review("Pod", {"metadata": metadata, "spec": apart("250m")}), allow_net_admin=True)
+        assert "workload 'w-1' cpu requests '250m'" in answer["status"]["message"]
+
+
 def test_the_default_capabilities_are_allowed() -> None:
     assert violations(capable(*DEFAULT_CAPABILITIES), allow_net_admin=False) == {}
 
