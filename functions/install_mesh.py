@@ -9,7 +9,7 @@ from shared import delivery, events, kube, policy
 from shared.config import settings
 from shared.gke import gke
 from shared.helm import Helm, kubeconfig
-from shared.mesh.engine import FleetStore
+from shared.mesh.fleet import fleet_store
 from shared.model import InstallRequest
 from shared.outcome import Outcome
 from shared.stages import install
@@ -28,7 +28,7 @@ def install_mesh(request: InstallRequest) -> Outcome:
         helm_for=lambda cluster: Helm(
             settings(), lambda: kubeconfig(cluster.access, _token()()), cluster=str(cluster.ref)
         ),
-        store=FleetStore(settings().trust_anchor_secret),
+        store=fleet_store(settings()),
         rules=policy.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),

@@ -8,10 +8,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from shared.errors import Permanent
+
+_POOL = re.compile(r"projects/[^/]+/locations/[^/]+/caPools/[^/]+")
 
 
 def _seconds(text: str) -> float:
@@ -26,6 +29,12 @@ def _count(text: str) -> int:
     if value < 0:
         raise ValueError("must not be negative")
     return value
+
+
+def _pool(text: str) -> str:
+    if _POOL.fullmatch(text) is None:
+        raise ValueError("must be projects/P/locations/L/caPools/C")
+    return text
 
 
 def _setting(variable: str, default: Any, meaning: str, read: Callable[[str], Any] = str) -> Any:
@@ -52,6 +61,12 @@ class Settings:
     trust_anchor_secret: str = _setting(
         "BYOMESH_TRUST_ANCHOR_SECRET", "", "Secret Manager secret of the fleet's trust anchor: projects/P/secrets/S"
     )
+    ca_pool: str = _setting(
+        "BYOMESH_CA_POOL",
+        "",
+        "Certificate Authority Service's pool in that secret's place: projects/P/locations/L/caPools/C",
+        _pool,
+    )
     policy: str = _setting(
         "BYOMESH_POLICY", "", "the policy: a file's path, or the YAML itself; the built-in policy where empty"
     )
@@ -63,6 +78,11 @@ class Settings:
     )
     secret_manager_endpoint: str = _setting(
         "BYOMESH_SECRET_MANAGER_ENDPOINT", "secretmanager.googleapis.com", "host[:port] of the Secret Manager API"
+    )
+    private_ca_endpoint: str = _setting(
+        "BYOMESH_PRIVATE_CA_ENDPOINT",
+        "privateca.googleapis.com",
+        "host[:port] of the Certificate Authority Service API",
     )
     pubsub_rest_endpoint: str = _setting(
         "BYOMESH_PUBSUB_REST_ENDPOINT", "https://pubsub.googleapis.com", "URL that a Cloud Tasks task publishes to"
@@ -144,6 +164,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         faults.append(
             f"BYOMESH_LEASE_DURATION ({settings.lease_duration:g} s) must be longer than "
             f"BYOMESH_HELM_TIMEOUT ({settings.helm_timeout:g} s), or two workers could install at once"
+        )
+    if settings.ca_pool and settings.trust_anchor_secret:
+        faults.append(
+            "BYOMESH_CA_POOL and BYOMESH_TRUST_ANCHOR_SECRET are both set: the fleet trusts either a pool of CAs or "
+            "the anchor in a secret"
         )
     if faults:
         raise Permanent("BadSettings", "; ".join(faults), remedy="correct the function's environment variables")

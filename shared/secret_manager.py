@@ -16,7 +16,7 @@ from google.cloud import secretmanager_v1
 
 from shared import google_errors
 from shared.config import Settings, settings
-from shared.errors import ByomeshError, Permanent
+from shared.errors import ByomeshError, Permanent, Temporary
 
 _TIMEOUT = 10.0
 
@@ -62,13 +62,7 @@ class Secrets:
             Permanent: there is no such secret.
             Temporary: the API can't answer, or IAM doesn't allow it (yet).
         """
-        try:
-            request = {"parent": secret, "filter": "state:ENABLED"}
-            listed = self._client.list_secret_versions(request=request, timeout=_TIMEOUT)
-            # The answer's names have the project's number; ours keep its id.
-            names = [f"{secret}/versions/{number}" for number in sorted(_number(version.name) for version in listed)]
-        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-            raise _translate(error, secret, "to list its versions", "secretmanager.versions.list") from error
+        names = [f"{secret}/versions/{number}" for number in sorted(self._enabled(secret))]
         return next((found for name in names if (found := self._access(name)) is not None), None)
 
     def create_first(self, secret: str, payload: bytes) -> SecretVersion:
@@ -85,19 +79,66 @@ class Secrets:
             Permanent: there is no such secret.
             Temporary: the API can't answer, or IAM doesn't allow it (yet).
         """
-        try:
-            added = self._client.add_secret_version(
-                parent=secret, payload=secretmanager_v1.SecretPayload(data=payload), timeout=_TIMEOUT
-            )
-        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-            raise _translate(error, secret, "to add a version", "secretmanager.versions.add") from error
-        mine = SecretVersion(f"{secret}/versions/{_number(added.name)}", payload)
+        mine = self._add(secret, payload)
         for number in range(1, mine.number):
             earlier = self._access(f"{secret}/versions/{number}")
             if earlier is not None:
                 self._destroy(mine.name)
                 return earlier
         return mine
+
+    def replace(self, secret: str, current: SecretVersion, payload: bytes) -> SecretVersion:
+        """Put a payload in the place of the version that holds, which is disabled and can be enabled again by hand.
+
+        The new version is added first and holds once the old one is disabled, so that cut off anywhere, one of them
+        holds. What an earlier replacement left behind when it was cut off is disabled before.
+
+        Args:
+            secret: full resource name, `projects/P/secrets/S`.
+            current: what `read` gave.
+            payload: what to store, at most 64 KiB.
+
+        Raises:
+            Permanent: there is no such secret.
+            Temporary: the API can't answer, or another replacement came in between.
+        """
+        enabled = self._enabled(secret)
+        if min(enabled, default=0) != current.number:
+            raise _overtaken(secret)
+        for number in sorted(enabled.keys() - {current.number}):
+            self._disable(f"{secret}/versions/{number}", enabled[number])
+        mine = self._add(secret, payload)
+        self._disable(current.name, enabled[current.number])
+        return mine
+
+    def _add(self, secret: str, payload: bytes) -> SecretVersion:
+        try:
+            added = self._client.add_secret_version(
+                parent=secret, payload=secretmanager_v1.SecretPayload(data=payload), timeout=_TIMEOUT
+            )
+        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+            raise _translate(error, secret, "to add a version", "secretmanager.versions.add") from error
+        return SecretVersion(f"{secret}/versions/{_number(added.name)}", payload)
+
+    def _enabled(self, secret: str) -> dict[int, str]:
+        """Etags of the enabled versions by number."""
+        try:
+            request = {"parent": secret, "filter": "state:ENABLED"}
+            listed = self._client.list_secret_versions(request=request, timeout=_TIMEOUT)
+            # The answer's names have the project's number; ours keep its id.
+            return {_number(version.name): version.etag for version in listed}
+        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+            raise _translate(error, secret, "to list its versions", "secretmanager.versions.list") from error
+
+    def _disable(self, name: str, etag: str) -> None:
+        secret = name.partition("/versions/")[0]
+        try:
+            request = {"name": name, "etag": etag}
+            self._client.disable_secret_version(request=request, timeout=_TIMEOUT)
+        except (exceptions.FailedPrecondition, exceptions.Aborted) as error:
+            raise _overtaken(secret) from error
+        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
+            raise _translate(error, secret, "to disable a version", "secretmanager.versions.disable") from error
 
     def _access(self, name: str) -> SecretVersion | None:
         """A version's payload; None where it is disabled, destroyed or unknown."""
@@ -122,6 +163,15 @@ class Secrets:
 def secrets() -> Secrets:
     """This process's door, made with its settings at the first call."""
     return Secrets(settings())
+
+
+def _overtaken(secret: str) -> Temporary:
+    return Temporary(
+        "SecretChanged",
+        f"somebody else replaced the payload of {secret} meanwhile",
+        tried="to replace it",
+        remedy="look at what is there now, and run again",
+    )
 
 
 def _translate(error: exceptions.GoogleAPIError | GoogleAuthError, secret: str, what: str, needs: str) -> ByomeshError:

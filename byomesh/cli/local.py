@@ -60,6 +60,9 @@ def up(
     duplicate: deliveries.Duplicate = 0,
     delay: deliveries.Delay = 0.0,
     reorder: deliveries.Reorder = 0.0,
+    ca_service: Annotated[
+        bool, typer.Option("--ca-service", help="Trust a pool of Certificate Authority Service, not a secret's anchor.")
+    ] = False,
     setting: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Environment variable for the functions.")
     ] = None,
@@ -80,6 +83,7 @@ def up(
         arguments = ["--project", project, "--pace", str(pace), "--pod-seconds", str(pod_seconds)]
         arguments += ["--charts", str(Path(charts).absolute()) if charts else ""]
         arguments += ["--duplicate", str(duplicate), "--delay", str(delay), "--reorder", str(reorder)]
+        arguments += ["--ca-service"] if ca_service else []
         arguments += [part for pair in settings.items() for part in ("--setting", "=".join(pair))]
         with err.status("starting") as status:
             start(home, arguments, lambda step: status.update(f"starting: {step}"))

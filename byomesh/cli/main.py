@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from byomesh.cli import check, demo, images, local, policy, repair, uninstall
+from byomesh.cli import check, demo, images, local, policy, repair, rotate, uninstall
 
 app = typer.Typer(
     name="byomesh",
@@ -16,6 +16,7 @@ app = typer.Typer(
     help="The service mesh of your choice on every new GKE cluster, with nobody touching it.",
 )
 app.add_typer(local.app, name="local")
+app.add_typer(rotate.app, name="rotate-anchor")
 app.add_typer(policy.app, name="policy")
 app.command("check")(check.check)
 app.command("plan")(repair.plan)

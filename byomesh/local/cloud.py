@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from google.cloud import secretmanager_v1
 
-from byomesh.local import functions, rpc, secret_manager
+from byomesh.local import functions, private_ca, rpc, secret_manager
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import Authority, Issued
 from byomesh.local.build import Binaries
@@ -51,6 +51,7 @@ class Options:
         pod_seconds: how long a pod takes from its node to readiness.
         charts: folder of charts; "" means the mesh's own repository.
         troubles: what happens to audit entries on their way from the start.
+        ca_service: whether the fleet trusts a pool of Certificate Authority Service, in place of a secret.
         settings: environment variables of the functions that replace the local cloud's own.
     """
 
@@ -59,6 +60,7 @@ class Options:
     pod_seconds: float = 0.0
     charts: str = ""
     troubles: Troubles = dataclasses.field(default_factory=Troubles)
+    ca_service: bool = False
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -203,10 +205,11 @@ async def _start_apis(
     tasks = await ground.stack.enter_async_context(
         CloudTasks(courier=ground.courier, pace=options.pace, mint=identity.issue)
     )
-    secrets = secret_manager.SecretManager()
+    secrets, authorities = secret_manager.SecretManager(), private_ca.PrivateCa()
     handlers = [
         gke_handler(gke, caller=identity.caller, faults=faults),
         secret_manager.handler(secrets, caller=identity.caller, faults=faults),
+        private_ca.handler(authorities, caller=identity.caller, faults=faults),
         tasks.service(caller=identity.caller, faults=faults),
     ]
     server, port = await rpc.serve(handlers, certificate_pem=ground.issued.certificate, key_pem=ground.issued.key)
@@ -220,10 +223,12 @@ async def _start_apis(
         keys=home.keys,
         helm=ground.binaries.helm,
         charts=options.charts,
+        ca_service=options.ca_service,
         extra=options.settings,
     )
     surroundings.write_keys(identity)
     _prepare(secrets, surroundings)
+    authorities.create_pool(surroundings.pool, "trust-anchor")
     tasks.create_queue(surroundings.queue)
     return tasks, surroundings
 

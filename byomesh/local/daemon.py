@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--duplicate", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--reorder", type=float, default=0.0)
+    parser.add_argument("--ca-service", action="store_true")
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -67,6 +68,7 @@ def main() -> None:
         pod_seconds=asked.pod_seconds,
         charts=asked.charts,
         troubles=Troubles(asked.duplicate, asked.delay, asked.reorder),
+        ca_service=asked.ca_service,
         settings=dict(pair.split("=", 1) for pair in asked.setting),
     )
     asyncio.run(serve_until_stopped(Home(asked.home), options))

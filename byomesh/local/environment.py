@@ -27,13 +27,14 @@ class Surroundings:
 
     Attributes:
         project: the project of topics, queue and secret.
-        apis: host:port of the gRPC APIs (GKE, Cloud Tasks, Secret Manager), all on one port.
+        apis: host:port of the gRPC APIs (GKE, Cloud Tasks, Secret Manager, CA Service), all on one port.
         pubsub: host:port of Google's Pub/Sub test server.
         rest: http://host:port of Pub/Sub's REST API.
         authority: file of the certificate that vouches for `apis`.
         keys: folder for the accounts' keys.
         helm: the Helm program.
         charts: folder of charts, or "".
+        ca_service: whether the fleet trusts the pool, in place of the secret.
         extra: settings that replace these.
     """
 
@@ -46,6 +47,7 @@ class Surroundings:
     helm: Path
     charts: str
     extra: dict[str, str]
+    ca_service: bool = False
 
     @property
     def queue(self) -> str:
@@ -56,6 +58,11 @@ class Surroundings:
     def secret(self) -> str:
         """Full name of the trust anchor's secret."""
         return f"projects/{self.project}/secrets/mesh-trust-anchor"
+
+    @property
+    def pool(self) -> str:
+        """Full name of the pool of CAs."""
+        return f"projects/{self.project}/locations/{LOCATION}/caPools/mesh"
 
     def topic(self, name: str) -> str:
         """Full name of a topic."""
@@ -80,7 +87,8 @@ class Surroundings:
             "BYOMESH_PUBSUB_REST_ENDPOINT": self.rest,
             "BYOMESH_QUEUE": self.queue,
             "BYOMESH_TASKS_SERVICE_ACCOUNT": self.account("mesh-waits"),
-            "BYOMESH_TRUST_ANCHOR_SECRET": self.secret,
+            "BYOMESH_PRIVATE_CA_ENDPOINT": self.apis,
+            **({"BYOMESH_CA_POOL": self.pool} if self.ca_service else {"BYOMESH_TRUST_ANCHOR_SECRET": self.secret}),
             "BYOMESH_HELM": str(self.helm),
             # A machine of two cores runs three clusters and Helm in far less; a killed worker's Lease ends soon.
             "BYOMESH_HELM_TIMEOUT": "60",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from shared import gke, secret_manager
+from shared import gke
 from shared.config import Settings
 from shared.errors import Refused
 from shared.helm import Helm
@@ -42,22 +42,6 @@ from shared.mesh.values import merged, refuse
 from shared.mesh.versions import NOBODY, FailedUpgrade, Wish, why_kept
 from shared.mesh.wanted import at_its_version, desired_release, images_of
 from shared.model import UNDECIDED, CheckReport, MeshSettings, Repair
-
-
-class FleetStore:
-    """The fleet's trust in Secret Manager."""
-
-    def __init__(self, secret: str) -> None:
-        self._secret = secret
-
-    def read(self) -> bytes | None:
-        """The payload; None before the first was made; raises as `Secrets.read` does."""
-        version = secret_manager.secrets().read(self._secret)
-        return version.payload if version is not None else None
-
-    def create_first(self, payload: bytes) -> bytes:
-        """Offer a first payload, and return the one agreed on; raises as `Secrets.create_first` does."""
-        return secret_manager.secrets().create_first(self._secret, payload).payload
 
 
 class Mesh:
@@ -158,7 +142,7 @@ class Mesh:
         self.extensions = ()
         if plan.kind is Kind.REFUSE:
             return plan
-        notes = tuple(note for note in (self.kept, *(choice.note for choice in choices)) if note)
+        notes = tuple(note for note in (self.kept, *(choice.note for choice in choices), *prepared.waits_for) if note)
         plan = msgspec.structs.replace(plan, notes=plan.notes + notes)
         plan = joined(plan, [self._plan_extension(extension, version, plan) for extension in profile.extensions])
         self._refuse_images_outside(plan)

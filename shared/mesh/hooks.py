@@ -12,6 +12,7 @@ import msgspec
 from shared import gke
 from shared.kube import Kube
 from shared.mesh.adoption import Owned
+from shared.mesh.fleet_trust import FleetTrust, Issued
 from shared.mesh.patch import Patch
 from shared.mesh.profile import ExtensionProfile, Profile
 from shared.mesh.releases import DeployedRelease
@@ -22,13 +23,13 @@ Clock = Callable[[], dt.datetime]
 
 
 class TrustStore(Protocol):
-    """Where the fleet keeps what it must not lose: one payload, the same for everybody who asks."""
+    """Who keeps the fleet's trust anchor and signs with it: the same for everybody who asks."""
 
-    def read(self) -> bytes | None:
-        """The payload; None before the first was made."""
+    def trust(self, now: dt.datetime) -> FleetTrust:
+        """What the fleet trusts, made by whoever needs it first where the store makes anchors."""
 
-    def create_first(self, payload: bytes) -> bytes:
-        """Offer a first payload, and return the one that the fleet agreed on."""
+    def issue(self, cluster: str, signer: str, now: dt.datetime) -> Issued:
+        """A cluster's issuer, signed by one of `FleetTrust.signers`; one store makes no second for one cluster."""
 
 
 class Ranges(Protocol):
@@ -51,12 +52,14 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         values: computed Helm values by release.
         ours: (kind, name, path prefix) of the fields that the mesh's repairs write.
         objects: what else to write before the releases, as JSON; empty where all is there.
+        waits_for: sentences about what can't be done yet, for the status.
     """
 
     secrets: tuple[dict[str, Any], ...]
     values: dict[str, dict[str, Any]]
     ours: tuple[tuple[str, str, str], ...]
     objects: tuple[dict[str, Any], ...] = ()
+    waits_for: tuple[str, ...] = ()
 
 
 class Stale(msgspec.Struct, frozen=True, kw_only=True):

@@ -96,6 +96,13 @@ class Lease:
             return
 
 
+def held(kube: Kube, now: dt.datetime) -> HeldBy | None:
+    """Who has the cluster at the moment, or None; raises Temporary where the API server can't be reached."""
+    there = kube.get(_PATH)
+    seconds = expires_in(there, now) if there is not None else 0.0
+    return HeldBy(str(there["spec"]["holderIdentity"]), seconds) if there is not None and seconds > 0 else None
+
+
 def take(
     kube: Kube, holder: str, duration: float, clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
 ) -> Lease | HeldBy:

@@ -22,7 +22,7 @@ from shared.mesh.drift import MISSING
 from shared.mesh.installation import find_drift
 from shared.mesh.lease import HeldBy, Lease, LeaseLost
 from shared.mesh.linkerd import networks, verifying
-from shared.mesh.linkerd.certificates import new_anchor_payload
+from shared.mesh.linkerd.certificates import certificates_of, new_anchor_payload
 from shared.mesh.plan import ForgetRevision, Kind, Plan, Reapply, RunHelm
 from shared.mesh.releases import decode_release
 from shared.model import UNDECIDED, CheckOutcome, CheckReport, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
@@ -565,5 +565,25 @@ def _hand_over(world: World) -> None:
     world.edit(LINKERD, {"metadata": {"labels": labels}}, manager="kubectl-label")
     assert world.bring_about().kind is Kind.UPGRADE
     world.until_ready()
-    assert world.plan().kind is Kind.NOTHING
-    assert world.get(f"{SECRETS}/linkerd-identity-issuer")["type"] == "kubernetes.io/tls"
+    theirs = base64.b64encode(anchor.trust_anchors.encode()).decode().rstrip("=")
+    secret = world.get(ISSUER)
+    assert (secret["type"], secret["data"]["tls.crt"].startswith(theirs[:-2])) == ("kubernetes.io/tls", True)
+    assert trusted_here(world) == 2
+    # Their proxies trust both anchors only now, and only now may the fleet's own sign.
+    until(lambda: world.plan().kind is Kind.REPAIR)
+    moved = world.bring_about()
+    assert moved.reason == "Secret linkerd/linkerd-identity-issuer is missing or due"
+    assert world.get(ISSUER)["data"]["tls.crt"] != secret["data"]["tls.crt"]
+    again = world.plan()
+    assert again.kind is Kind.NOTHING
+    (note,) = again.notes
+    assert note.startswith("the old trust anchor stays until 20")
+    assert trusted_here(world) == 2
+
+
+ISSUER = f"{SECRETS}/linkerd-identity-issuer"
+
+
+def trusted_here(world: World) -> int:
+    roots = world.get("/api/v1/namespaces/linkerd/configmaps/linkerd-identity-trust-roots")["data"]["ca-bundle.crt"]
+    return len(certificates_of(roots, "it"))

@@ -17,13 +17,14 @@ import pytest
 import yaml
 
 from byomesh.local.build import Binaries
-from shared.mesh.linkerd.certificates import AnchorPayload, Webhook, new_anchor_payload
+from shared.mesh.linkerd.certificates import AnchorPayload, Webhook, new_anchor_payload, new_issuer
 from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
 from shared.mesh.linkerd.secrets import wished
 from shared.mesh.linkerd.values import computed_values, heartbeat_schedule
 from shared.mesh.profile import load_profile
 
 CHARTS = Path(__file__).parent.parent / "charts"
+NOW = dt.datetime(2026, 8, 21, tzinfo=dt.UTC)
 CLUSTER = "projects/shop/locations/europe-west1/clusters/eu-1"
 NETWORKS = f"{DEFAULT_NETWORKS},34.118.224.0/20"
 COMPONENTS = ("linkerd-destination", "linkerd-identity", "linkerd-proxy-injector")
@@ -110,13 +111,13 @@ def helm(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Helm:
 
 @pytest.fixture(scope="module")
 def fleet() -> AnchorPayload:
-    return new_anchor_payload(dt.datetime(2026, 8, 21, tzinfo=dt.UTC))
+    return new_anchor_payload(NOW)
 
 
 @pytest.fixture(scope="module")
 def ours(fleet: AnchorPayload, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """Arguments with the profile's values and the computed ones over them, as an installation has them."""
-    certificates = wished({}, fleet, "linkerd", dt.datetime(2026, 8, 21, tzinfo=dt.UTC))
+    certificates = wished({}, new_issuer(fleet, NOW), "linkerd", NOW)
     computed = computed_values(
         cluster=CLUSTER,
         cluster_networks=NETWORKS,

@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
-from shared import gke
+from shared import gke, secret_manager
 from shared.config import Settings
 from shared.errors import ByomeshError
 from shared.helm import Helm, HelmResult
 from shared.mesh.drift import owned_by_helm
+from shared.mesh.fleet import SecretStore
 from shared.mesh.releases import decode_release, newest
 from shared.model import ClusterRef
 from tests.unit.memory_kube import Json, MemoryKube
@@ -87,18 +88,44 @@ class MemoryGke(gke.Gke):
         return self._operation
 
 
-class MemoryStore:
-    """The fleet's trust, kept by this process."""
+class MemorySecrets(secret_manager.Secrets):
+    """Secret Manager with one secret, kept by this process: its versions, the newest last, None where disabled."""
 
     def __init__(self) -> None:
-        self._payload: bytes | None = None
+        self.versions: list[bytes | None] = []
 
-    def read(self) -> bytes | None:
-        return self._payload
+    def read(self, secret: str) -> secret_manager.SecretVersion | None:
+        found = enumerate(self.versions, start=1)
+        return next((_version(secret, number, payload) for number, payload in found if payload is not None), None)
 
-    def create_first(self, payload: bytes) -> bytes:
-        self._payload = self._payload or payload
-        return self._payload
+    def create_first(self, secret: str, payload: bytes) -> secret_manager.SecretVersion:
+        self.versions.append(payload)
+        found = self.read(secret)
+        assert found is not None
+        return found
+
+    def replace(
+        self, secret: str, current: secret_manager.SecretVersion, payload: bytes
+    ) -> secret_manager.SecretVersion:
+        self.versions = [one if number <= current.number else None for number, one in enumerate(self.versions, 1)]
+        self.versions.append(payload)
+        self.cut()
+        self.versions[current.number - 1] = None
+        return _version(secret, len(self.versions), payload)
+
+    def cut(self) -> None:
+        """Called between the two writes of a replacement."""
+
+
+def _version(secret: str, number: int, payload: bytes) -> secret_manager.SecretVersion:
+    return secret_manager.SecretVersion(f"{secret}/versions/{number}", payload)
+
+
+class MemoryStore(SecretStore):
+    """The fleet's trust, kept by this process."""
+
+    def __init__(self, secrets: MemorySecrets | None = None) -> None:
+        super().__init__("projects/mesh/secrets/anchor", secrets or MemorySecrets())
 
 
 def release_secret(name: str, revision: int, status: str, *, chart: Json, values: Json, manifest: str) -> Json:

@@ -19,7 +19,6 @@ from shared.errors import Permanent
 from shared.mesh.linkerd.certificates import (
     ANCHOR_LIFETIME,
     ISSUER_LIFETIME,
-    ISSUER_THRESHOLD,
     PREDECESSOR_THRESHOLD,
     SERVING_LIFETIME,
     SERVING_THRESHOLD,
@@ -32,13 +31,11 @@ from shared.mesh.linkerd.certificates import (
     certificate_of,
     certificates_of,
     check_pair,
-    current_issuer,
     current_serving_certificate,
     decode_anchor,
     encode_anchor,
     expiry,
     issued_by,
-    needs_renewal,
     new_anchor_payload,
     new_issuer,
     new_serving_certificate,
@@ -134,7 +131,7 @@ def test_an_expired_anchor_signs_nothing(fleet: AnchorPayload) -> None:
     with pytest.raises(Permanent, match="expired at 2036-08-18T12:00:00Z") as raised:
         new_issuer(fleet, NOW + ANCHOR_LIFETIME)
     assert raised.value.reason == "TrustAnchorExpired"
-    assert "BYOMESH_TRUST_ANCHOR_SECRET" in raised.value.remedy
+    assert "byomesh rotate-anchor" in raised.value.remedy
 
 
 def test_somebody_elses_anchor_didnt_issue_it(issuer: Issuer) -> None:
@@ -197,46 +194,6 @@ def test_the_new_bundle_trusts_the_certificate_that_it_replaces(tmp_path: Path) 
     handshake(old, new.ca_bundle, HOST, tmp_path)
     handshake(new, new.ca_bundle, HOST, tmp_path)
     assert len(certificates_of(new.ca_bundle, "it")) == 2
-
-
-def test_a_cluster_without_an_issuer_gets_one(fleet: AnchorPayload) -> None:
-    made = current_issuer(None, fleet, NOW)
-    assert issued_by(made, fleet.trust_anchors)
-
-
-@pytest.mark.parametrize("later", [dt.timedelta(0), ISSUER_LIFETIME - ISSUER_THRESHOLD])
-def test_a_good_issuer_is_kept(fleet: AnchorPayload, issuer: Issuer, later: dt.timedelta) -> None:
-    assert current_issuer(issuer, fleet, NOW + later) == issuer
-
-
-def test_an_issuer_is_renewed_before_linkerd_warns_even_after_a_dead_month(
-    fleet: AnchorPayload, issuer: Issuer
-) -> None:
-    due = NOW + ISSUER_LIFETIME - ISSUER_THRESHOLD + dt.timedelta(seconds=1)
-    renewed = current_issuer(issuer, fleet, due)
-    assert renewed.certificate_pem != issuer.certificate_pem
-    assert expiry(renewed.certificate_pem) == due + ISSUER_LIFETIME
-    warned = expiry(issuer.certificate_pem) - 60 * DAY
-    assert due + 30 * DAY < warned
-
-
-def test_an_issuer_of_another_fleet_is_replaced(fleet: AnchorPayload) -> None:
-    stranger = new_issuer(new_anchor_payload(NOW), NOW)
-    assert issued_by(current_issuer(stranger, fleet, NOW), fleet.trust_anchors)
-
-
-def test_an_issuer_as_old_as_its_anchor_is_not_renewed_at_every_run() -> None:
-    anchor = new_trust_anchor(NOW, lifetime=100 * DAY)
-    fleet = AnchorPayload(anchor.certificate_pem, anchor)
-    issuer = new_issuer(fleet, NOW)
-    assert needs_renewal(issuer.certificate_pem, NOW, ISSUER_THRESHOLD)
-    assert current_issuer(issuer, fleet, NOW) == issuer
-
-
-def test_a_second_anchor_in_the_bundle_changes_the_bundle_alone(fleet: AnchorPayload, issuer: Issuer) -> None:
-    wider = dataclasses.replace(fleet, trust_anchors=fleet.trust_anchors + new_trust_anchor(NOW).certificate_pem)
-    kept = current_issuer(issuer, wider, NOW)
-    assert kept == dataclasses.replace(issuer, trust_anchors=wider.trust_anchors)
 
 
 def keep(existing: ServingCertificate | None, now: dt.datetime) -> ServingCertificate:

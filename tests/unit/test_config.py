@@ -57,3 +57,12 @@ def test_the_processs_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) ->
         assert config.settings() is config.settings()
     finally:
         config.settings.cache_clear()
+
+
+def test_trust_is_either_a_secret_or_a_pool() -> None:
+    pool = "projects/p/locations/l/caPools/c"
+    assert read_settings({"BYOMESH_CA_POOL": pool}).ca_pool == pool
+    with pytest.raises(Permanent, match="are both set: the fleet trusts either a pool of CAs or"):
+        read_settings({"BYOMESH_CA_POOL": pool, "BYOMESH_TRUST_ANCHOR_SECRET": "projects/p/secrets/s"})
+    with pytest.raises(Permanent, match="BYOMESH_CA_POOL='mesh': must be projects/P/locations/L/caPools/C"):
+        read_settings({"BYOMESH_CA_POOL": "mesh"})

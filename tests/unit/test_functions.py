@@ -16,12 +16,12 @@ from shared.config import Settings
 from shared.errors import Refused
 from shared.helm import Helm
 from shared.kube import Kube
-from shared.mesh.engine import FleetStore
+from shared.mesh.fleet import SecretStore
 from shared.model import InstallRequest, VerifyRequest
 from shared.outcome import Done, Outcome
 from shared.policy import BUILT_IN
 from shared.secret_manager import SecretVersion
-from tests.unit.doors import EU1, MemoryGke, autopilot
+from tests.unit.doors import EU1, NOW, MemoryGke, MemorySecrets, autopilot
 
 SETTINGS = Settings(project="mesh", trust_anchor_secret="projects/mesh/secrets/anchor")
 GOOGLE = MemoryGke(autopilot())
@@ -77,7 +77,7 @@ def test_installing_has_a_connection_helm_and_the_fleets_trust(stage: Stage) -> 
     written = json.loads(helm._access())
     assert written["users"][0]["user"] == {"token": "a-token"}
     assert written["clusters"][0]["cluster"] == {"server": "https://gke-1.europe-west1.gke.goog"}
-    assert isinstance(stage.doors["store"], FleetStore)
+    assert isinstance(stage.doors["store"], SecretStore)
 
 
 def test_verifying_has_a_connection_and_no_helm(stage: Stage) -> None:
@@ -98,19 +98,17 @@ def test_times_have_a_zone_and_no_way_to_a_cluster_is_refused(stage: Stage, func
 
 
 def test_the_fleets_trust_is_the_settings_secret(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Secrets:
-        def read(self, secret: str) -> SecretVersion | None:
-            return SecretVersion(f"{secret}/versions/1", b"kept") if payloads else None
-
+    class Secrets(MemorySecrets):
         def create_first(self, secret: str, payload: bytes) -> SecretVersion:
-            payloads.append((secret, payload))
-            return SecretVersion(f"{secret}/versions/1", b"agreed on")
+            asked.append(secret)
+            return super().create_first(secret, payload)
 
-    payloads: list[tuple[str, bytes]] = []
-    monkeypatch.setattr("shared.secret_manager.secrets", Secrets)
+    asked: list[str] = []
+    kept = Secrets()
+    monkeypatch.setattr("shared.secret_manager.secrets", lambda: kept)
     install_mesh.install_mesh(event())
-    store = stage.doors["store"]
-    assert store.read() is None
-    assert store.create_first(b"offered") == b"agreed on"
-    assert store.read() == b"kept"
-    assert payloads == [("projects/mesh/secrets/anchor", b"offered")]
+    trusted = stage.doors["store"].trust(NOW)
+    assert asked == ["projects/mesh/secrets/anchor"]
+    install_mesh.install_mesh(event())
+    assert stage.doors["store"].trust(NOW) == trusted
+    assert len(asked) == 1

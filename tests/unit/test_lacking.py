@@ -8,7 +8,7 @@ import pytest
 
 from shared.mesh import observe
 from shared.mesh.linkerd import secrets
-from shared.mesh.linkerd.certificates import new_anchor_payload
+from shared.mesh.linkerd.certificates import new_anchor_payload, new_issuer
 from shared.mesh.linkerd.lacking import lacking
 from shared.model import Repair
 from tests.unit.doors import NOW
@@ -18,7 +18,7 @@ ISSUER, SERVING = Repair.ISSUER_RENEWAL, Repair.SERVING_CERTIFICATE_RENEWAL
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, dict[str, Any]]:
-    found = secrets.wished({}, new_anchor_payload(NOW), "linkerd", NOW).to_write
+    found = secrets.wished({}, new_issuer(new_anchor_payload(NOW), NOW), "linkerd", NOW).to_write
     return {one["metadata"]["name"]: one for one in found}
 
 

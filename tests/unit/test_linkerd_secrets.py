@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import copy
+import dataclasses
 import datetime as dt
 from typing import Any
 
 import pytest
 
 from shared.mesh.linkerd.certificates import (
-    ISSUER_LIFETIME,
     AnchorPayload,
     UnreadableCertificate,
     Webhook,
@@ -45,7 +45,7 @@ def fleet() -> AnchorPayload:
 
 @pytest.fixture(scope="module")
 def first(fleet: AnchorPayload) -> Wished:
-    return wished({}, fleet, "linkerd", NOW)
+    return wished({}, new_issuer(fleet, NOW), "linkerd", NOW)
 
 
 @pytest.fixture
@@ -102,35 +102,35 @@ def test_a_new_cluster_gets_all_four(first: Wished, fleet: AnchorPayload) -> Non
     assert set(first.webhooks) == set(Webhook)
 
 
-def test_a_healthy_cluster_gets_nothing(first: Wished, kept: dict[str, dict[str, Any]], fleet: AnchorPayload) -> None:
-    again = wished(kept, fleet, "linkerd", NOW + dt.timedelta(days=30))
+def test_a_healthy_cluster_gets_nothing(first: Wished, kept: dict[str, dict[str, Any]]) -> None:
+    again = wished(kept, first.issuer, "linkerd", NOW + dt.timedelta(days=30))
     assert again.to_write == ()
     assert (again.issuer, again.webhooks) == (first.issuer, first.webhooks)
 
 
 @pytest.mark.parametrize("missing", NAMES)
-def test_only_a_missing_one_is_made(missing: str, kept: dict[str, dict[str, Any]], fleet: AnchorPayload) -> None:
+def test_only_a_missing_one_is_made(missing: str, kept: dict[str, dict[str, Any]], first: Wished) -> None:
     del kept[missing]
-    assert [name(secret) for secret in wished(kept, fleet, "linkerd", NOW).to_write] == [missing]
+    assert [name(secret) for secret in wished(kept, first.issuer, "linkerd", NOW).to_write] == [missing]
 
 
 @pytest.mark.parametrize("mangled", NAMES)
-def test_an_unreadable_one_is_replaced(mangled: str, kept: dict[str, dict[str, Any]], fleet: AnchorPayload) -> None:
+def test_an_unreadable_one_is_replaced(mangled: str, kept: dict[str, dict[str, Any]], first: Wished) -> None:
     kept[mangled]["data"]["tls.key"] = ""
-    assert [name(secret) for secret in wished(kept, fleet, "linkerd", NOW).to_write] == [mangled]
+    assert [name(secret) for secret in wished(kept, first.issuer, "linkerd", NOW).to_write] == [mangled]
 
 
-def test_a_due_issuer_is_renewed_alone(kept: dict[str, dict[str, Any]], fleet: AnchorPayload) -> None:
-    later = wished(kept, fleet, "linkerd", NOW + ISSUER_LIFETIME - dt.timedelta(days=61))
-    assert [name(secret) for secret in later.to_write] == ["linkerd-identity-issuer"]
+def test_another_issuer_is_written_alone(kept: dict[str, dict[str, Any]], fleet: AnchorPayload) -> None:
+    (written,) = wished(kept, new_issuer(fleet, NOW), "linkerd", NOW).to_write
+    assert name(written) == "linkerd-identity-issuer"
 
 
 def test_a_second_anchor_reaches_the_secret_and_the_issuer_stays(
     first: Wished, kept: dict[str, dict[str, Any]], fleet: AnchorPayload
 ) -> None:
-    wider = AnchorPayload(fleet.trust_anchors + new_trust_anchor(NOW).certificate_pem, fleet.signing)
-    (written,) = wished(kept, wider, "linkerd", NOW).to_write
-    assert decoded(written)["ca.crt"] == wider.trust_anchors
+    wider = fleet.trust_anchors + new_trust_anchor(NOW).certificate_pem
+    (written,) = wished(kept, dataclasses.replace(first.issuer, trust_anchors=wider), "linkerd", NOW).to_write
+    assert decoded(written)["ca.crt"] == wider
     assert decoded(written)["tls.crt"] == first.issuer.certificate_pem
 
 

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.mesh.fleet_trust import FleetTrust
 from shared.mesh.linkerd import checks
 from shared.mesh.linkerd.certificates import (
     AnchorPayload,
@@ -21,8 +22,10 @@ from shared.mesh.linkerd.certificates import (
     new_serving_certificate,
     new_trust_anchor,
 )
+from shared.mesh.linkerd.proxy_trust import ProxyTrust
 from shared.mesh.linkerd.renewals import due
-from shared.mesh.linkerd.secrets import issuer_secret, webhook_secret, wished
+from shared.mesh.linkerd.rotation import ClusterTrust, decide
+from shared.mesh.linkerd.secrets import Wished, issuer_secret, kept_issuer, webhook_secret, wished
 from shared.mesh.observe import from_objects
 from shared.mesh.snapshot import MeshSnapshot
 from shared.model import CheckOutcome
@@ -146,6 +149,16 @@ def warned(kept: Secrets, fleet: AnchorPayload, now: dt.datetime) -> list[str]:
     return [result.error for _, result in report if result.outcome is not PASS]
 
 
+def installed(kept: Secrets, fleet: AnchorPayload, now: dt.datetime) -> Wished:
+    """What an installation would write."""
+    trust = FleetTrust(trust_anchors=fleet.trust_anchors, signers=(fleet.signing.certificate_pem,))
+    had = kept_issuer(kept, fleet.trust_anchors)
+    assert had is not None
+    here = ClusterTrust(issuer=had, issued=now, published=fleet.trust_anchors)
+    decision = decide(here, trust, ProxyTrust(), now)
+    return wished(kept, new_issuer(fleet, now) if decision.signer else had, "linkerd", now)
+
+
 PASS = CheckOutcome.PASS
 GAPS = st.lists(st.one_of(st.floats(0.04, 1), st.floats(1, 30), st.just(30.0)), min_size=4, max_size=14)
 
@@ -164,7 +177,7 @@ def test_an_automation_dead_for_30_days_lets_nothing_expire_and_no_warning_appea
         now += gap * DAY
         assert warned(kept, fleet, now) == []
         looked = [one.name for one in due(snapshot(kept, fleet), now)]
-        written = named(*wished(kept, fleet, "linkerd", now).to_write)
+        written = named(*installed(kept, fleet, now).to_write)
         # What the look finds due is what the installation replaces: neither misses what the other sees.
         assert sorted(looked) == sorted(written)
         kept = {**kept, **written}

@@ -19,7 +19,7 @@ from shared.mesh.profile import load_profile
 from shared.mesh.releases import decode_release
 from shared.mesh.wanted import at_its_version, desired_release, images_of
 from shared.model import Images, MeshSettings
-from tests.unit.doors import SETTINGS, MemoryHelm, MemoryStore, autopilot, clock, release_secret
+from tests.unit.doors import SETTINGS, MemoryHelm, MemorySecrets, MemoryStore, autopilot, clock, release_secret
 from tests.unit.memory_kube import MemoryKube
 
 PROFILE = load_profile("linkerd")
@@ -83,12 +83,12 @@ def test_a_class_of_kubernetes_own_is_refused_before_anything_is_done() -> None:
 
 
 def test_a_refused_value_is_refused_before_a_certificate_is_made() -> None:
-    store = MemoryStore()
+    secrets = MemorySecrets()
     kube = MemoryKube()
     wish = MeshSettings(values={CONTROL: {"cniEnabled": True}})
     with pytest.raises(Refused, match="cniEnabled"):
-        Mesh(PROFILE, autopilot(), kube, MemoryHelm(kube), SETTINGS, store, clock, wish).plan()
-    assert (store.read(), kube.writes) == (None, [])
+        Mesh(PROFILE, autopilot(), kube, MemoryHelm(kube), SETTINGS, MemoryStore(secrets), clock, wish).plan()
+    assert (secrets.versions, kube.writes) == ([], [])
 
 
 def test_an_image_outside_the_registry_is_refused_by_name() -> None:

@@ -9,7 +9,7 @@ from shared import gke
 from shared.kube import Kube
 from shared.mesh import priority_class
 from shared.mesh.hooks import Prepared, Ranges, TrustStore
-from shared.mesh.linkerd import certificates, networks, repairs, secrets, values
+from shared.mesh.linkerd import networks, repairs, secrets, trusting, values
 from shared.mesh.profile import ExtensionProfile, Profile
 from shared.model import MeshSettings
 
@@ -35,21 +35,17 @@ def prepare(
 ) -> Prepared:
     """Read or make the certificates, and compute the values of the control plane.
 
-    The fleet's trust anchor comes from Secret Manager; the cluster's issuer and the webhooks' certificates live in the
+    The fleet's trust anchors come from the store; the cluster's issuer and the webhooks' certificates live in the
     cluster, so that every rerun renders the same bytes.
 
     Raises:
         Temporary: an API can't answer now.
-        Permanent: the trust in Secret Manager can't be read or has expired.
+        Permanent: the fleet's trust can't be read or has expired.
     """
     namespace = profile.namespace.name
-    trust = fleet_trust(store, now)
-    path = f"/api/v1/namespaces/{namespace}/secrets"
-    kept = {
-        str(secret["metadata"]["name"]): secret
-        for secret in kube.list_items(path, field_selector="type=kubernetes.io/tls")
-    }
-    wished = secrets.wished(kept, trust, namespace, now)
+    found = trusting.look(kube, namespace, store.trust(now))
+    trust, issuer = trusting.wished(found, str(cluster.ref), store, now)
+    wished = secrets.wished(found.kept, issuer, namespace, now)
     config = kube.get(f"/api/v1/namespaces/{namespace}/configmaps/{_CONFIG}")
     computed = values.settings_values(wish) | values.computed_values(
         cluster=str(cluster.ref),
@@ -62,6 +58,7 @@ def prepare(
         values={_CONTROL_PLANE: computed},
         ours=repairs.fields(profile.deployments),
         objects=_priority_class(kube, wish),
+        waits_for=trust.waits_for,
     )
 
 
@@ -89,14 +86,6 @@ def prepare_extension(kube: Kube, extension: ExtensionProfile, now: dt.datetime)
         key: {"externalSecret": True, "caBundle": serving[service].ca_bundle} for service, key in _VIZ_SERVICES.items()
     }
     return Prepared(secrets=to_write, values={VIZ: computed}, ours=())
-
-
-def fleet_trust(store: TrustStore, now: dt.datetime) -> certificates.AnchorPayload:
-    """The trust that the whole fleet shares, made by whoever needs it first."""
-    found = store.read()
-    if found is None:
-        found = store.create_first(certificates.encode_anchor(certificates.new_anchor_payload(now)))
-    return certificates.decode_anchor(found)
 
 
 def _networks(cluster: Ranges, live: str, wish: MeshSettings) -> str:

@@ -19,14 +19,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from shared.mesh.linkerd.certificates import (
-    AnchorPayload,
     Issuer,
     ServingCertificate,
     UnreadableCertificate,
     Webhook,
+    certificate_of,
     certificates_of,
     check_pair,
-    current_issuer,
     current_serving_certificate,
 )
 from shared.mesh.ownership import MANAGED_BY, is_ours
@@ -53,24 +52,51 @@ class Wished:
     to_write: tuple[dict[str, Any], ...] = dataclasses.field(repr=False)
 
 
-def wished(kept: Mapping[str, Mapping[str, Any]], anchor: AnchorPayload, namespace: str, now: dt.datetime) -> Wished:
+def kept_issuer(kept: Mapping[str, Mapping[str, Any]], published: str) -> Issuer | None:
+    """The cluster's issuer; None where there is none, or one that can't be read.
+
+    One that Linkerd's own tools made is read, too: Linkerd's scheme keeps it as crt.pem and key.pem, and its trust
+    anchors elsewhere (pkg/issuercerts/issuercerts.go, FetchIssuerData).
+
+    Args:
+        kept: Secrets by name.
+        published: PEM bundle that the cluster's proxies get.
+    """
+    secret = kept.get(ISSUER_SECRET)
+    data = (secret or {}).get("data") or {}
+    if secret is not None and "crt.pem" in data:
+        authority = base64.b64encode(published.encode()).decode()
+        entries = {_CERTIFICATE: data["crt.pem"], _KEY: data.get("key.pem"), _AUTHORITY: authority}
+        secret = {**secret, "data": entries}
+    return _readable(secret, issuer_from_secret)
+
+
+def issued(secret: Mapping[str, Any] | None, issuer: Issuer | None) -> dt.datetime | None:
+    """When an issuer was written into its Secret, at the latest; None without an issuer.
+
+    The API server notes when each writer last changed what it holds (metadata.managedFields). The certificate's own
+    beginning says less: a certificate authority may date it back.
+    """
+    if issuer is None:
+        return None
+    begins = certificate_of(issuer.certificate_pem, "the issuer").not_valid_before_utc
+    fields = ((secret or {}).get("metadata") or {}).get("managedFields") or ()
+    return max([begins, *(dt.datetime.fromisoformat(one["time"]) for one in fields if one.get("time"))])
+
+
+def wished(kept: Mapping[str, Mapping[str, Any]], issuer: Issuer, namespace: str, now: dt.datetime) -> Wished:
     """Decide what the Secrets should hold: what they do hold, as long as that will do.
 
     A Secret that can't be read, because it is mangled or half there, is replaced like a missing one.
 
     Args:
         kept: the Secrets of the control plane's namespace, by name; others are not looked at.
-        anchor: the fleet's trust.
+        issuer: what the cluster's issuer should be.
         namespace: the control plane's namespace.
         now: the time, with its zone.
-
-    Raises:
-        Permanent: a new issuer is due and the fleet's anchor has expired.
     """
     to_write = []
-    had = _readable(kept.get(ISSUER_SECRET), issuer_from_secret)
-    issuer = current_issuer(had, anchor, now)
-    if issuer != had:
+    if issuer != _readable(kept.get(ISSUER_SECRET), issuer_from_secret):
         to_write.append(issuer_secret(issuer, namespace))
     webhooks = {}
     for webhook in Webhook:

@@ -9,15 +9,25 @@ every repr and error. Renewal is early: `linkerd check` warns 60 days before exp
 before, so an automation that is dead for 30 days lets nothing expire and no warning appear.
 """
 
-from shared.mesh.linkerd.certificates.credentials import AnchorPayload, Issuer, ServingCertificate, TrustAnchor, Webhook
+from shared.mesh.linkerd.certificates.credentials import (
+    AnchorPayload,
+    Issuer,
+    IssuerRequest,
+    ServingCertificate,
+    TrustAnchor,
+    Webhook,
+)
 from shared.mesh.linkerd.certificates.issuing import (
-    current_issuer,
+    ISSUER_NAME,
     current_serving_certificate,
     issued_by,
     new_anchor_payload,
     new_issuer,
+    new_issuer_request,
     new_serving_certificate,
     new_trust_anchor,
+    public_key_of,
+    sign_issuer,
 )
 from shared.mesh.linkerd.certificates.payload import decode_anchor, encode_anchor
 from shared.mesh.linkerd.certificates.pem import (
@@ -27,8 +37,10 @@ from shared.mesh.linkerd.certificates.pem import (
     check_pair,
     expiry,
     needs_renewal,
+    pem_of,
     valid_at,
 )
+from shared.mesh.linkerd.certificates.succession import RotationStep, next_step, stepped
 from shared.mesh.linkerd.lifetimes import (
     ANCHOR_LIFETIME,
     ISSUER_LIFETIME,
@@ -41,12 +53,15 @@ from shared.mesh.linkerd.lifetimes import (
 __all__ = [
     "ANCHOR_LIFETIME",
     "ISSUER_LIFETIME",
+    "ISSUER_NAME",
     "ISSUER_THRESHOLD",
     "PREDECESSOR_THRESHOLD",
     "SERVING_LIFETIME",
     "SERVING_THRESHOLD",
     "AnchorPayload",
     "Issuer",
+    "IssuerRequest",
+    "RotationStep",
     "ServingCertificate",
     "TrustAnchor",
     "UnreadableCertificate",
@@ -54,7 +69,6 @@ __all__ = [
     "certificate_of",
     "certificates_of",
     "check_pair",
-    "current_issuer",
     "current_serving_certificate",
     "decode_anchor",
     "encode_anchor",
@@ -63,7 +77,13 @@ __all__ = [
     "needs_renewal",
     "new_anchor_payload",
     "new_issuer",
+    "new_issuer_request",
     "new_serving_certificate",
     "new_trust_anchor",
+    "next_step",
+    "pem_of",
+    "public_key_of",
+    "sign_issuer",
+    "stepped",
     "valid_at",
 ]

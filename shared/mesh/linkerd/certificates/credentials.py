@@ -39,10 +39,20 @@ class AnchorPayload:
     Attributes:
         trust_anchors: PEM bundle; two anchors while one takes over from the other.
         signing: the anchor that signs; part of the bundle.
+        standby: other anchors of the bundle that can sign: the successor before it takes over, the predecessor after.
     """
 
     trust_anchors: str
     signing: TrustAnchor
+    standby: tuple[TrustAnchor, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class IssuerRequest:
+    """A new issuer's key, made in memory, and the PEM request to sign it, which holds the public half alone."""
+
+    request_pem: str
+    private_key_pem: str = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

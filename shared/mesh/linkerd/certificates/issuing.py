@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -12,18 +13,22 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from shared.errors import Permanent
-from shared.mesh.linkerd.certificates.credentials import AnchorPayload, Issuer, ServingCertificate, TrustAnchor
+from shared.mesh.linkerd.certificates.credentials import (
+    AnchorPayload,
+    Issuer,
+    IssuerRequest,
+    ServingCertificate,
+    TrustAnchor,
+)
 from shared.mesh.linkerd.certificates.pem import (
     certificate_of,
     certificates_of,
-    expiry,
     needs_renewal,
     private_key_of,
 )
 from shared.mesh.linkerd.lifetimes import (
     ANCHOR_LIFETIME,
     ISSUER_LIFETIME,
-    ISSUER_THRESHOLD,
     PREDECESSOR_THRESHOLD,
     SERVING_LIFETIME,
     SERVING_THRESHOLD,
@@ -31,6 +36,8 @@ from shared.mesh.linkerd.lifetimes import (
 
 TRUST_DOMAIN = "cluster.local"
 """The chart's default identityTrustDomain."""
+ISSUER_NAME = f"identity.linkerd.{TRUST_DOMAIN}"
+"""The common name of an issuer."""
 _BACKDATE = dt.timedelta(minutes=5)
 """How far before now a certificate begins, for clusters whose clocks are behind."""
 
@@ -41,7 +48,7 @@ def new_trust_anchor(
     """A root CA with the name that Linkerd's documentation gives it, root.linkerd.TRUST_DOMAIN."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(f"root.linkerd.{trust_domain}")
-    certificate = _sign(_builder(name, name, key, now, now + lifetime), key, _authority(path_length=None))
+    certificate = _sign(_builder(name, name, key.public_key(), now, now + lifetime), key, _authority(path_length=None))
     return TrustAnchor(certificate, _key_text(key))
 
 
@@ -54,23 +61,50 @@ def new_anchor_payload(now: dt.datetime) -> AnchorPayload:
 def new_issuer(
     fleet: AnchorPayload, now: dt.datetime, trust_domain: str = TRUST_DOMAIN, lifetime: dt.timedelta = ISSUER_LIFETIME
 ) -> Issuer:
-    """An intermediate CA, path length 0, signed by the fleet's signing anchor, which it never outlives.
+    """An issuer signed by the fleet's signing anchor; raises as `sign_issuer` does."""
+    request = new_issuer_request(trust_domain)
+    signed = sign_issuer(fleet.signing, request.request_pem, now, lifetime)
+    return Issuer(signed, request.private_key_pem, fleet.trust_anchors)
+
+
+def public_key_of(request_pem: str) -> str:
+    """PEM of the public key that a request is for."""
+    key = x509.load_pem_x509_csr(request_pem.encode()).public_key()
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_bytes(serialization.Encoding.PEM, form).decode()
+
+
+def new_issuer_request(trust_domain: str = TRUST_DOMAIN) -> IssuerRequest:
+    """A key of its own and a request for an intermediate CA of Linkerd's name, identity.linkerd.TRUST_DOMAIN."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_name(f"identity.linkerd.{trust_domain}"))
+    for extension, critical in _authority(path_length=0):
+        builder = builder.add_extension(extension, critical=critical)
+    text = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    return IssuerRequest(text, _key_text(key))
+
+
+def sign_issuer(
+    anchor: TrustAnchor, request_pem: str, now: dt.datetime, lifetime: dt.timedelta = ISSUER_LIFETIME
+) -> str:
+    """PEM of an intermediate CA, path length 0, signed by an anchor, which it never outlives.
 
     Raises:
         Permanent: the anchor has expired, or can't be read.
     """
-    anchor = certificate_of(fleet.signing.certificate_pem, "the signing trust anchor")
-    until = min(now + lifetime, anchor.not_valid_after_utc)
+    certificate = certificate_of(anchor.certificate_pem, "the signing trust anchor")
+    until = min(now + lifetime, certificate.not_valid_after_utc)
     if until <= now:
         raise Permanent(
             "TrustAnchorExpired",
             f"the fleet's signing trust anchor expired at {until:%Y-%m-%dT%H:%M:%SZ}",
-            remedy="put a new trust anchor into the secret named by BYOMESH_TRUST_ANCHOR_SECRET and run again",
+            remedy="give the fleet a new one (byomesh rotate-anchor), then publish the request again",
         )
-    key = ec.generate_private_key(ec.SECP256R1())
-    builder = _builder(_name(f"identity.linkerd.{trust_domain}"), anchor.subject, key, now, until)
-    signer = private_key_of(fleet.signing.private_key_pem, "the signing trust anchor's private key")
-    return Issuer(_sign(builder, signer, _authority(path_length=0)), _key_text(key), fleet.trust_anchors)
+    request = x509.load_pem_x509_csr(request_pem.encode())
+    key = cast("ec.EllipticCurvePublicKey", request.public_key())
+    builder = _builder(request.subject, certificate.subject, key, now, until)
+    signer = private_key_of(anchor.private_key_pem, "the signing trust anchor's private key")
+    return _sign(builder, signer, _authority(path_length=0))
 
 
 def new_serving_certificate(
@@ -88,22 +122,8 @@ def new_serving_certificate(
         (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
         (x509.SubjectAlternativeName([x509.DNSName(host)]), False),
     ]
-    text = _sign(_builder(_name(host), _name(host), key, now, now + SERVING_LIFETIME), key, extensions)
+    text = _sign(_builder(_name(host), _name(host), key.public_key(), now, now + SERVING_LIFETIME), key, extensions)
     return ServingCertificate(text, _key_text(key), text + (replacing.certificate_pem if replacing else ""))
-
-
-def current_issuer(existing: Issuer | None, fleet: AnchorPayload, now: dt.datetime) -> Issuer:
-    """The issuer that a cluster should have; equal to `existing` as long as nothing has to change.
-
-    A new one where there is none, where no anchor of the bundle signed it, or where it is due and a new one would live
-    longer (an issuer never outlives its anchor). Where only the bundle changed, the same issuer with the new bundle.
-    """
-    if existing is None or not issued_by(existing, fleet.trust_anchors):
-        return new_issuer(fleet, now)
-    due = needs_renewal(existing.certificate_pem, now, ISSUER_THRESHOLD)
-    if due and expiry(existing.certificate_pem) < expiry(fleet.signing.certificate_pem):
-        return new_issuer(fleet, now)
-    return dataclasses.replace(existing, trust_anchors=fleet.trust_anchors)
 
 
 def current_serving_certificate(
@@ -151,9 +171,8 @@ def _hosts(certificate_pem: str) -> list[str]:
 
 
 def _builder(
-    subject: x509.Name, signer: x509.Name, key: ec.EllipticCurvePrivateKey, now: dt.datetime, until: dt.datetime
+    subject: x509.Name, signer: x509.Name, public: ec.EllipticCurvePublicKey, now: dt.datetime, until: dt.datetime
 ) -> x509.CertificateBuilder:
-    public = key.public_key()
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(signer).public_key(public)
     builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - _BACKDATE)
     identifier = x509.SubjectKeyIdentifier.from_public_key(public)

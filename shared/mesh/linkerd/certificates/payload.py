@@ -1,8 +1,10 @@
 """The JSON that Secret Manager keeps: the fleet's trust.
 
-    {"schema": 1, "trust_anchors": "<PEM bundle>", "signing": {"certificate": "<PEM>", "private_key": "<PEM>"}}
+    {"schema": 1, "trust_anchors": "<PEM bundle>", "signing": {"certificate": "<PEM>", "private_key": "<PEM>"},
+     "standby": [{"certificate": "<PEM>", "private_key": "<PEM>"}]}
 
 A bundle and not one certificate, so that a new anchor can be trusted everywhere before it signs its first issuer.
+`standby` is there during a rotation only: who takes over next, or who still signs where a cluster isn't ready yet.
 """
 
 from __future__ import annotations
@@ -27,10 +29,11 @@ class _Signing(msgspec.Struct):
     private_key: str
 
 
-class _Payload(msgspec.Struct):
+class _Payload(msgspec.Struct, omit_defaults=True):
     schema: int
     trust_anchors: str
     signing: _Signing
+    standby: tuple[_Signing, ...] = ()
 
 
 prepare(_Payload)
@@ -38,8 +41,8 @@ prepare(_Payload)
 
 def encode_anchor(fleet: AnchorPayload) -> bytes:
     """The payload of a fleet's trust; it holds the signing key, so it goes nowhere but into Secret Manager."""
-    signing = _Signing(fleet.signing.certificate_pem, fleet.signing.private_key_pem)
-    return msgspec.json.encode(_Payload(SCHEMA, fleet.trust_anchors, signing))
+    signing, *standby = (_Signing(one.certificate_pem, one.private_key_pem) for one in (fleet.signing, *fleet.standby))
+    return msgspec.json.encode(_Payload(SCHEMA, fleet.trust_anchors, signing, tuple(standby)))
 
 
 def decode_anchor(payload: bytes) -> AnchorPayload:
@@ -47,7 +50,7 @@ def decode_anchor(payload: bytes) -> AnchorPayload:
 
     Raises:
         UnreadableCertificate: it isn't such a payload, comes from the future, its key isn't its certificate's, or the
-            signing anchor is no CA or missing from the bundle.
+            signing anchor, or one on standby, is no CA or missing from the bundle.
     """
     try:
         # The schema before the shape: another schema may have other fields.
@@ -60,14 +63,20 @@ def decode_anchor(payload: bytes) -> AnchorPayload:
         raise UnreadableCertificate(f"{_PAYLOAD} can't be used: {error}", remedy=_REMEDY) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise UnreadableCertificate(f"{_PAYLOAD} is not JSON", remedy=_REMEDY) from None
-    signing = TrustAnchor(read.signing.certificate, read.signing.private_key)
-    check_pair(signing.certificate_pem, signing.private_key_pem, "the signing trust anchor")
-    certificate = certificate_of(signing.certificate_pem, "the signing trust anchor")
-    if certificate not in certificates_of(read.trust_anchors, "the bundle of trust anchors"):
-        raise UnreadableCertificate("the signing trust anchor isn't among the trust anchors", remedy=_REMEDY)
+    bundle = certificates_of(read.trust_anchors, "the bundle of trust anchors")
+    signing = _anchor(read.signing, bundle, "the signing trust anchor")
+    standby = tuple(_anchor(one, bundle, "a trust anchor on standby") for one in read.standby)
+    return AnchorPayload(read.trust_anchors, signing, standby)
+
+
+def _anchor(read: _Signing, bundle: list[x509.Certificate], what: str) -> TrustAnchor:
+    check_pair(read.certificate, read.private_key, what)
+    certificate = certificate_of(read.certificate, what)
+    if certificate not in bundle:
+        raise UnreadableCertificate(f"{what} isn't among the trust anchors", remedy=_REMEDY)
     if not _is_authority(certificate):
-        raise UnreadableCertificate("the signing trust anchor is no CA", remedy=_REMEDY)
-    return AnchorPayload(read.trust_anchors, signing)
+        raise UnreadableCertificate(f"{what} is no CA", remedy=_REMEDY)
+    return TrustAnchor(read.certificate, read.private_key)
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -36,6 +36,11 @@ def certificate_of(pem: str, what: str) -> x509.Certificate:
     return certificates_of(pem, what)[0]
 
 
+def pem_of(certificate: x509.Certificate) -> str:
+    """A certificate as PEM, with a newline at its end."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
 def private_key_of(pem: str, what: str) -> ec.EllipticCurvePrivateKey:
     """The EC key of a PEM text.
 
