@@ -24,7 +24,7 @@ from shared.mesh.lease import HeldBy, Lease, LeaseLost
 from shared.mesh.linkerd import networks, verifying
 from shared.mesh.linkerd.certificates import certificates_of, new_anchor_payload
 from shared.mesh.plan import ForgetRevision, Kind, Plan, Reapply, RunHelm
-from shared.mesh.releases import decode_release
+from shared.mesh.releases import PENDING, decode_release
 from shared.model import UNDECIDED, CheckOutcome, CheckReport, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
 from shared.outcome import Done
 from shared.policy import BUILT_IN
@@ -316,18 +316,23 @@ def test_an_upgrade_that_must_take_what_others_hold_is_refused(mesh: World) -> N
     mesh.edit(DESTINATION, {"spec": {"replicas": 1}}, manager="kubectl-scale")
 
 
-@pytest.mark.parametrize("release", ["linkerd-crds", CONTROL_PLANE])
+LOCKED = [(CONTROL_PLANE, status) for status in sorted({*PENDING, "failed"})] + [("linkerd-crds", "pending-upgrade")]
+
+
+@pytest.mark.parametrize(("release", "status"), LOCKED)
 @beside_the_loop
-def test_a_release_left_pending_is_recovered(mesh: World, release: str) -> None:
-    path = mesh.set_status(release, "pending-upgrade")
+def test_a_locked_release_is_recovered(mesh: World, release: str, status: str) -> None:
+    path = mesh.set_status(release, status)
     mesh.kube.delete(f"{DEPLOYMENTS}/linkerd-identity")
     plan = mesh.bring_about()
     assert plan.kind is Kind.UPGRADE
-    forget, run, *_ = plan.steps
-    assert isinstance(forget, ForgetRevision)
-    assert path.endswith(f"/{forget.secret}")
-    assert isinstance(run, RunHelm)
-    assert run.why == "left pending-upgrade by a run that was killed"
+    runs = [step for step in plan.steps if isinstance(step, RunHelm)]
+    forgotten = [step for step in plan.steps if isinstance(step, ForgetRevision)]
+    if status == "failed":
+        assert (forgotten, runs[0].why) == ([], "its last run ended failed")
+    else:
+        assert path.endswith(f"/{forgotten[0].secret}")
+        assert runs[0].why == f"left {status} by a run that was killed"
     assert decode_release(mesh.record_of(release)[1]).status == "deployed"
     mesh.bring_about()
     mesh.until_ready()
