@@ -34,7 +34,7 @@ def wish_of(request: InstallRequest) -> Wish:
 
 
 def take_back(record: UpgradeRecord, mesh: Mesh, kube: Kube, helm: Helm, lease: Lease) -> tuple[str, ...]:
-    """Take an upgrade back where that was decided; returns what of it is kept, in words.
+    """Take an upgrade back where that was decided; returns what was done, in words, empty where nothing was.
 
     Raises:
         ByomeshError: as `rollback.roll_back` does.
@@ -45,7 +45,7 @@ def take_back(record: UpgradeRecord, mesh: Mesh, kube: Kube, helm: Helm, lease: 
     with telemetry.stage_timer("rollback"):
         kept = rollback.roll_back(going, kube, helm, mesh.ours(), lease)
     record.write(Memory(failed=upgrade.rolled_back(going)))
-    return kept
+    return (f"the upgrade from {going.from_version} to {going.to_version} was taken back", *kept)
 
 
 def begin(record: UpgradeRecord, plan: Plan, mesh: Mesh, kube: Kube, request: InstallRequest, now: dt.datetime) -> None:
