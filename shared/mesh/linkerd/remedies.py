@@ -13,8 +13,8 @@ from shared.mesh.linkerd.checks import TABLE
 from shared.model import CheckOutcome, CheckReport, CheckResult, ClusterRef, Remedy, Repair
 
 _ANCHOR = (
-    "a trust anchor can't be renewed in place: put a new one into the secret named by BYOMESH_TRUST_ANCHOR_SECRET and "
-    "run again, which moves the issuer and restarts the control plane; then restart the meshed workloads"
+    "a trust anchor can't be renewed in place: give the fleet a new one by the three steps of byomesh rotate-anchor "
+    "(begin, move, finish), and restart the meshed workloads between the first two; docs/certificates.md"
 )
 _FOREIGN_ANCHOR = (
     "byomesh has no key of this mesh's trust anchor: replace anchor and issuer together where they are kept, as "
