@@ -191,11 +191,12 @@ def test_with_the_cni_plugin_a_validator_takes_linkerd_inits_place() -> None:
 
 def test_linkerd_init_is_told_what_to_leave_alone() -> None:
     skips = {f"{CONFIG}skip-outbound-ports": "3306", f"{CONFIG}skip-subnets": "10.9.0.0/16", f"{CONFIG}proxy-gid": "7"}
+    skips[f"{CONFIG}proxy-uid"] = "9"
     arguments = container(injected(skips, facts(proxyInit__iptablesMode="legacy")), "linkerd-init")["args"]
     assert arguments == [
         "--ipv6=false",
         *("--incoming-proxy-port", "4143", "--outgoing-proxy-port", "4140"),
-        *("--proxy-uid", "2102", "--proxy-gid", "7"),
+        *("--proxy-uid", "9", "--proxy-gid", "7"),
         *("--inbound-ports-to-ignore", "4190,4191,4567,4568"),
         *("--outbound-ports-to-ignore", "3306", "--subnets-to-ignore", "10.9.0.0/16"),
     ]

@@ -119,6 +119,7 @@ async def test_its_owner_is_told_what_became_of_it(
     body = pod(annotations)
     body["metadata"] |= owned_by("ReplicaSet", "web-1")["metadata"]
     await answered(memory, body, dryRun=True)
+    assert not any("/events/" in path for path in memory.objects)
     for _ in range(2):
         await answered(memory, body)
     (event,) = [one for path, one in memory.objects.items() if path.startswith(f"{SHOP}/events/")]
