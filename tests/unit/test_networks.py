@@ -184,3 +184,10 @@ def test_missing_names_a_wider_range_once() -> None:
 def test_a_gap_of_one_address_is_a_gap() -> None:
     networks = parse("10.0.0.0/32,10.0.0.2/32")
     assert [networks.covers(f"10.0.0.{number}") for number in range(4)] == [True, False, True, False]
+
+
+def test_a_network_spelled_as_ipv6_covers_addresses_and_no_cidr() -> None:
+    parsed = parse("::ffff:10.0.0.0/104")
+    assert parsed.covers("10.4.0.9")
+    assert not parsed.covers_cidr("10.4.0.0/24")
+    assert parse("::ffff:10.0.0.0/104,10.0.0.0/9").covers_cidr("10.4.0.0/24")

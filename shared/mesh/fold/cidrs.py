@@ -116,12 +116,14 @@ class Networks:
         members: its networks in its own order.
         starts: by version, first addresses of the disjoint intervals that the members make up, ascending.
         ends: by version, the last addresses of the same intervals.
+        mapped: those of the IPv4 members that are spelled as IPv6, such as ::ffff:10.0.0.0/104.
     """
 
     text: str
     members: tuple[Network, ...]
     starts: dict[int, list[int]]
     ends: dict[int, list[int]]
+    mapped: frozenset[Network] = frozenset()
 
     def covers(self, address: str) -> bool:
         """Whether an address is inside any member; what is no address is inside none."""
@@ -135,10 +137,13 @@ class Networks:
     def covers_cidr(self, cidr: str) -> bool:
         """Whether a whole CIDR is inside one single member, as for nodes' podCIDRs.
 
+        A mapped member covers none: the CLI compares prefix lengths as they are written (cluterNetworksContainCIDR).
+
         Raises:
             NetworksError: it is no CIDR.
         """
-        return self.includes(parse_cidr(cidr))
+        network = parse_cidr(cidr)
+        return any(member.contains(network) for member in self.members if member not in self.mapped)
 
     def includes(self, network: Network) -> bool:
         """Whether `network` is inside one single member."""
@@ -151,7 +156,10 @@ def parse(text: str) -> Networks:
     Raises:
         NetworksError: an element is no CIDR (a space, a trailing comma and an empty text are such elements).
     """
-    members = tuple(parse_cidr(element) for element in text.split(","))
+    elements = text.split(",")
+    members = tuple(map(parse_cidr, elements))
+    spelled = zip(elements, members, strict=True)
+    mapped = frozenset(member for element, member in spelled if member.version == _V4 and ":" in element)
     starts: dict[int, list[int]] = {4: [], 6: []}
     ends: dict[int, list[int]] = {4: [], 6: []}
     for network in sorted(members):
@@ -161,4 +169,4 @@ def parse(text: str) -> Networks:
         else:
             starts[network.version].append(network.first)
             seen.append(network.last)
-    return Networks(text, members, starts, ends)
+    return Networks(text, members, starts, ends, mapped)
