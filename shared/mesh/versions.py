@@ -78,8 +78,9 @@ def why_kept(installed: str, wished: str, charts: str, wish: Wish, failed: Faile
         wish: who wishes it.
         failed: the upgrade that was rolled back last.
     """
-    if not installed or installed == wished:
+    if not installed:
         return ""
+    # Also where only other charts than the control plane's differ, or they would be tried again and again.
     if failed is not None and failed.charts == charts and not _asks_again(wish, failed):
         return (
             f"{failed.version} is skipped, for the upgrade to it was rolled back to {failed.from_version} "

@@ -49,16 +49,17 @@ def take_back(record: UpgradeRecord, mesh: Mesh, kube: Kube, helm: Helm, lease: 
 
 
 def begin(record: UpgradeRecord, plan: Plan, mesh: Mesh, kube: Kube, request: InstallRequest, now: dt.datetime) -> None:
-    """Note what an upgrade will go back to, before it begins; nothing is written where the plan has no upgrade.
+    """Note what an upgrade of the mesh will go back to, before it begins; nothing is written where there is none.
 
     Raises:
         Temporary: the API server can't answer, or another worker has written meanwhile.
     """
     found = [(step, _deployed(kube, step)) for step in plan.steps if isinstance(step, RunHelm) and step.installed]
     noted = [(one, deployed) for step, deployed in found if (one := upgrade.previous_of(step, deployed))]
-    if not noted:
-        return
     known = record.memory.upgrade
+    # What is kept after a rollback is the mesh's version: an extension alone would be tried again and again.
+    if not noted or (known is None and not any(_is_core(one, mesh) for one, _ in noted)):
+        return
     # Of a release that is a part of the mesh, the last one tells the version of the whole.
     versions = [deployed.app_version for one, deployed in noted if deployed and _is_core(one, mesh)]
     begun = Upgrade(

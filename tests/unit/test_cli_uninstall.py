@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from byomesh.cli import target
 from byomesh.cli import uninstall as command
 from byomesh.cli.main import app
-from shared import kube
+from shared import gke, kube
 from shared.mesh import lease
-from tests.unit.doors import MemoryHelm
+from tests.unit.doors import EU1, MemoryGke, MemoryHelm, autopilot
 from tests.unit.test_uninstall import LINKERD, WEB, WHOLE, Cluster, pod
 
 Run = Callable[..., Result]
@@ -114,3 +116,14 @@ def test_namespaces_that_do_not_go_are_an_error(standing: Standing) -> None:
     result = standing.run("--yes", "--timeout", "1")
     assert result.exit_code == 1
     assert "after 1 s still on the way out: linkerd" in result.stderr
+
+
+def test_helm_is_made_for_the_cluster_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(target, "helm_program", lambda wished: wished)
+    assert target.helm_for(tmp_path / "k", "", "", "")._access == tmp_path / "k"
+    monkeypatch.setattr(gke, "gke", lambda: MemoryGke(autopilot()))
+    monkeypatch.setattr(kube, "default_token", lambda: lambda: "the token")
+    made = target.helm_for(None, str(EU1), "", "")
+    assert callable(made._access)
+    assert b"the token" in made._access()
+    assert made._cluster == str(EU1)

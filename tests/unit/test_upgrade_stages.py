@@ -337,6 +337,18 @@ def test_a_wish_that_went_back_forgets_what_failed(world: World) -> None:
     assert world.verify()[0].reason == "ChecksPassed"
 
 
+def test_definitions_alone_are_not_tried_again_and_again(world: World) -> None:
+    world.chart_version("2026.6.3", "2026.8.1")
+    (world.charts / CRDS / "Chart.yaml").write_text("name: linkerd-crds\nversion: 2026.8.1\n")
+    world.helm.failure = ChartInvalid("ChartInvalid", "a bad object")
+    world.install(BARE)
+    world.helm.runs.clear()
+    world.install(world.following)
+    world.install(BARE)
+    assert (world.helm.runs, world.helm.rollbacks) == ([], [(CRDS, 1, False)])
+    assert world.verify()[0].reason == "RolledBack"
+
+
 def test_two_upgrades_in_a_row_where_the_second_is_rolled_back_end_on_the_first(world: World) -> None:
     world.install(BARE)
     world.verify()
