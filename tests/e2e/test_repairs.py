@@ -61,9 +61,10 @@ def broken(shared_cloud: Cloud) -> Iterator[tuple[Cloud, str]]:
     shared_cloud.delete(name)
 
 
-def verified(cloud: Cloud, name: str) -> list[dict[str, Any]]:
-    """Queue a verification by hand, and wait until nothing follows from it; its statuses, oldest first."""
-    request = cloud.publish("mesh-verify", {"cluster": name, "mesh": "linkerd"})
+def verified(cloud: Cloud, name: str, asked: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Queue a verification, or what is `asked` of the installer; the statuses until nothing follows, oldest first."""
+    topic = "mesh-verify" if asked is None else "mesh-install"
+    request = cloud.publish(topic, asked or {"cluster": name, "mesh": "linkerd"})
     said: list[list[dict[str, Any]]] = [[]]
 
     def ended() -> bool:
@@ -76,18 +77,24 @@ def verified(cloud: Cloud, name: str) -> list[dict[str, Any]]:
     return said[-1]
 
 
+def quiet(cloud: Cloud, api: Kube) -> dict[str, str]:
+    """Every resourceVersion, once the cluster's own controllers have nothing more to write for a second."""
+    seen: list[dict[str, str]] = [{}]
+
+    def same_again() -> bool:
+        time.sleep(1.0)
+        seen.append(resource_versions(api))
+        return seen[-1] == seen[-2]
+
+    cloud.until(same_again, "the cluster's own controllers to be done")
+    return seen[-1]
+
+
 def writes_nothing(cloud: Cloud, name: str, api: Kube) -> None:
     """Another verification finds it all as it should be."""
-    before: list[dict[str, str]] = [{}]
-
-    def quiet() -> bool:
-        time.sleep(1.0)
-        before.append(resource_versions(api))
-        return before[-1] == before[-2]
-
-    cloud.until(quiet, "the cluster's own controllers to be done")
+    before = quiet(cloud, api)
     assert verified(cloud, name)[-1]["phase"] == "Ready"
-    assert changes(before[-1], resource_versions(api)) == []
+    assert changes(before, resource_versions(api)) == []
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -14,10 +14,11 @@ from shared import gke
 from shared.config import Settings
 from shared.errors import Permanent, Refused, Temporary
 from shared.kube import Conflict, Kube
-from shared.mesh.hooks import Verification
+from shared.mesh.hooks import Stale, Verification
 from shared.mesh.ownership import MANAGED_BY
 from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile, load_profile
+from shared.mesh.snapshot import Workload
 from shared.model import (
     CategoryReport,
     CheckOutcome,
@@ -28,6 +29,7 @@ from shared.model import (
     InstallRequest,
     MeshSettings,
     MeshStatus,
+    OutdatedWorkloads,
     Phase,
     Reason,
     Release,
@@ -505,3 +507,26 @@ def test_the_policys_version_is_expected_where_the_request_names_none() -> None:
     run(cluster_with(), hooks, rules=rules)
     assert hooks.expected == ["edge-26.6.2", "edge-26.6.3"]
     assert status.version == "edge-live"
+
+
+# Outdated workloads ---------------------------------------------------------------------------------------------------
+
+WORKLOAD = Workload("Deployment", "shop", "web", ("version",), 3)
+
+
+@pytest.mark.parametrize(("keys", "asked"), [("restartWorkloads: true", True), ("restartWorkloads: false", False)])
+def test_outdated_workloads_are_told_and_restarted_where_the_policy_says_so(keys: str, asked: bool) -> None:
+    kube = cluster_with()
+    kube.put("/api/v1/namespaces/shop", {})
+    kube.put("/apis/apps/v1/namespaces/shop/deployments/web", {"metadata": {"generation": 1}, "spec": {}})
+    looked = msgspec.structs.replace(seen(GOOD), stale=Stale(workloads=(WORKLOAD,), other_pods=4, key="k"))
+    status, following = done(run(kube, Hooks(looked), rules=ruled(f"mesh: linkerd, {keys}")))
+    assert (status.phase, status.outdated) == (Phase.READY, OutdatedWorkloads(7, ("Deployment shop/web",)))
+    assert following == ((msgspec.structs.replace(REPAIR, repairs=(Repair.RESTART_WORKLOADS,)),) if asked else ())
+
+
+def test_what_no_rollout_restarts_is_told_and_not_asked_for() -> None:
+    bare = msgspec.structs.replace(WORKLOAD, kind="Pod")
+    looked = msgspec.structs.replace(seen(GOOD), stale=Stale(workloads=(bare,), key="k"))
+    status, following = done(run(cluster_with(), Hooks(looked), rules=ruled("mesh: linkerd, restartWorkloads: true")))
+    assert (status.outdated.workloads, following) == (("Pod shop/web",), ())
