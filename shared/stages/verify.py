@@ -77,10 +77,12 @@ def run(
     with telemetry.stage_timer("checks"):
         seen = look()
     repaired: tuple[str, ...] = ()
+    patched: frozenset[str] = frozenset()
     if seen.repairs and not seen.foreign and not auditor and request.attempt < settings.repair_attempts:
         telemetry.warning(
             "checks failed; repairing", failing="; ".join(one.error for one in CheckSummary.of(seen.report).failing)
         )
+        patched = frozenset(one.path for one in seen.repairs)
         with telemetry.stage_timer("repair"):
             seen = _repaired(api, seen, look)
         repaired = (Repair.CLUSTER_NETWORKS.value,)
@@ -95,7 +97,7 @@ def run(
         remedies=seen.remedies,
         outdated=_outdated(seen.stale),
     )
-    found = _found(api, profile, seen, waits_for, looked=bool(request.release or repaired))
+    found = _found(api, profile, seen, waits_for, patched, looked=bool(request.release))
     if wish.restart_workloads and seen.stale.workloads and not seen.foreign:
         progress = restarting.look(api, seen.stale, clock(), settings.restart_deadline)
         found = msgspec.structs.replace(found, restart=progress.pending)
@@ -120,10 +122,20 @@ def _outdated(stale: Stale) -> OutdatedWorkloads:
     return OutdatedWorkloads(sum(one.pods for one in stale.workloads) + stale.other_pods, named)
 
 
-def _found(api: kube.Kube, profile: Profile, seen: Verification, waits_for: str, *, looked: bool) -> Found:
-    """What one look found beside the checks; what the installer has just looked through, or will, isn't compared."""
+def _found(
+    api: kube.Kube, profile: Profile, seen: Verification, waits_for: str, patched: frozenset[str], *, looked: bool
+) -> Found:
+    """What one look found beside the checks; what the installer has just looked through isn't compared again.
+
+    What was patched a moment ago differs from its release by that, and the installer is asked about it anyway.
+    """
     there = api.get(f"/api/v1/namespaces/{profile.namespace.name}") is not None
     drift, releases = find_loss(api, profile) if there and not looked and not seen.foreign else ((), ())
+    drift = tuple(
+        one
+        for one in drift
+        if not any(path.endswith(f"/{one.object.kind.lower()}s/{one.object.name}") for path in patched)
+    )
     return Found(
         foreign=seen.foreign,
         remedies=seen.remedies,

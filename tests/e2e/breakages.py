@@ -129,6 +129,11 @@ def _expired_serving(kube: Kube) -> None:
     serving_that_ends(kube, -1)
 
 
+def _forget_release(kube: Kube) -> None:
+    for one in list(kube.list_items(SECRETS, label_selector="owner=helm,name=linkerd-control-plane")):
+        assert kube.delete(f"{SECRETS}/{one['metadata']['name']}")
+
+
 BREAKAGES: dict[str, Breakage] = {
     name: Breakage(act, frozenset(repairs.split()))
     for name, act, repairs in (
@@ -202,7 +207,7 @@ BREAKAGES: dict[str, Breakage] = {
             _edit(LINKERD, {"metadata": {"labels": {"config.linkerd.io/admission-webhooks": None}}}),
             "namespaceLabels",
         ),
-        ("release forgotten", _delete(f"{SECRETS}/sh.helm.release.v1.linkerd-control-plane.v1"), "releaseReapplied"),
+        ("release forgotten", _forget_release, "releaseReapplied"),
     )
 }
 """The acts by their names; the repairs that each must lead to are parted by spaces."""

@@ -14,6 +14,7 @@ from shared import gke
 from shared.config import Settings
 from shared.errors import Permanent, Refused, Temporary
 from shared.kube import Conflict, Kube
+from shared.mesh.drift import Drift, ObjectName
 from shared.mesh.hooks import Stale, Verification
 from shared.mesh.ownership import MANAGED_BY
 from shared.mesh.patch import Patch
@@ -530,3 +531,27 @@ def test_what_no_rollout_restarts_is_told_and_not_asked_for() -> None:
     looked = msgspec.structs.replace(seen(GOOD), stale=Stale(workloads=(bare,), key="k"))
     status, following = done(run(cluster_with(), Hooks(looked), rules=ruled("mesh: linkerd, restartWorkloads: true")))
     assert (status.outdated.workloads, following) == (("Pod shop/web",), ())
+
+
+# Drift ----------------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_patched_a_moment_ago_is_no_drift_and_what_else_differs_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    mended = Drift(ObjectName("ConfigMap", "linkerd", "linkerd-config"), ("data.values",))
+    role = Drift(ObjectName("ClusterRole", "", "linkerd-config"), ("rules",))
+    monkeypatch.setattr(verify, "find_loss", lambda _kube, _profile: ((mended, role), ()))
+    by_hand = msgspec.structs.replace(REQUEST, release=())
+    _, following = done(run(cluster_with(), Hooks(seen(BAD, repairs=(PATCH,)), seen(GOOD)), by_hand))
+    assert following == (msgspec.structs.replace(REPAIR, repairs=(Repair.CLUSTER_NETWORKS, Repair.RBAC)),)
+    _, following = done(run(cluster_with(), Hooks(seen(BAD, repairs=(PATCH,)), seen(GOOD))))
+    assert following == (NETWORKS,)
+
+
+def test_drift_is_handed_on_before_pods_that_may_wait_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Drift(ObjectName("ServiceAccount", "linkerd", "linkerd-identity"), ("(missing)",))
+    monkeypatch.setattr(verify, "find_loss", lambda _kube, _profile: ((account,), ()))
+    kube = cluster_with(ready=0)
+    status, following = done(run(kube, Hooks(seen(GOOD)), msgspec.structs.replace(REQUEST, release=())))
+    assert (status.phase, status.reason) == (Phase.DEGRADED, "Drifted")
+    assert following == (msgspec.structs.replace(REPAIR, repairs=(Repair.SERVICE_ACCOUNT,)),)
+    assert RECORD not in kube.objects
