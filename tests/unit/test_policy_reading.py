@@ -217,6 +217,14 @@ WHOLE: dict[str, tuple[str, str]] = {
     "no character": ('rules: "\\UFFFFFFFF"', "1:"),
     "a version that is none": (f"%YAML {'9' * 5000}.1\n---\n", "1:"),
     "too deep": (f"rules: {'[' * 64}", "1:72: lists and mappings are nested deeper than 64; nest 64 deep at most"),
+    "aliases that explode": (
+        "- &a0 [a]\n" + "".join(f"- &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 14)),
+        "1:1: its aliases unfold to 49136 nodes; write out what differs, and alias only that",
+    ),
+    "a long text that aliases repeat": (
+        f"- &a {'x' * 30_000}\n" + "- *a\n" * 50,
+        "1:1: its aliases unfold to 15352 nodes; write out what differs, and alias only that",
+    ),
     "too deep with aliases": (
         "\n".join(f"- &a{n} {'[' * 40}{'x' if n == 0 else f'*a{n - 1}'}{']' * 40}" for n in range(3)),
         "1:1: lists and mappings are nested deeper than 64, with its aliases written out; nest 64 deep at most",
