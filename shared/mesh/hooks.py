@@ -89,6 +89,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         due: repairs that no check asks for yet: what nears its end, or is missing where no check looks.
         stale: meshed workloads that a restart would bring up to date.
         networks: what every copy of clusterNetworks should say; "" where the mesh isn't there, or the policy leaves it.
+        notes: sentences for the status about what nobody repairs unasked, such as a trust anchor that nears its end.
     """
 
     report: CheckReport
@@ -99,6 +100,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     due: tuple[Repair, ...] = ()
     stale: Stale = Stale()
     networks: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class InstallHooks(Protocol):

@@ -35,6 +35,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         releases: `releaseReapplied` where a release is not deployed.
         waits_for: what of the mesh isn't ready; "" where all is.
         restart: whether the policy has outdated workloads restarted, and some are left to restart.
+        notes: sentences about what nobody repairs unasked.
         auditor: the rule of the policy that only audits the cluster, so that nothing is repaired; "" where none does.
     """
 
@@ -45,6 +46,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     releases: tuple[Repair, ...] = ()
     waits_for: str = ""
     restart: bool = False
+    notes: tuple[str, ...] = ()
     auditor: str = ""
 
     @property
@@ -102,6 +104,7 @@ def conclude(
         sentences.append(f"{'follows' if following else 'not installed'}: {', '.join(request.waiting)}")
     if status.outdated.pods:
         sentences.append(_outdated_words(status, following))
+    sentences += found.notes
     return _phase(status, Phase.READY, "ChecksPassed", "; ".join(sentences)), following
 
 

@@ -139,6 +139,7 @@ def _found(
     return Found(
         foreign=seen.foreign,
         remedies=seen.remedies,
+        notes=seen.notes,
         due=seen.due,
         drift=drift,
         releases=releases,

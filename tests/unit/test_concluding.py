@@ -122,3 +122,9 @@ def test_outdated_workloads_are_said_and_restarted_where_the_policy_says_so() ->
     assert "and are being restarted" in message
     broken = msgspec.structs.replace(BROKEN, outdated=stale)
     assert Repair.RESTART_WORKLOADS not in (concluded(broken, Found(restart=True))[3] or ())
+
+
+def test_what_nobody_repairs_unasked_is_said_while_all_works() -> None:
+    phase, _, message, repairs = concluded(FINE, Found(notes=("the trust anchor ends soon",)))
+    assert (phase, repairs) == (Phase.READY, None)
+    assert message.endswith("; the trust anchor ends soon")

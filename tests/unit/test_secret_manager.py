@@ -190,3 +190,66 @@ def test_the_door_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         secret_manager.secrets.cache_clear()
     assert made == [{"client_options": {"api_endpoint": "secretmanager.googleapis.com"}}]
+
+
+# Replacing ------------------------------------------------------------------------------------------------------------
+
+
+def replaceable(*versions: tuple[int, bytes], refuse: int = 0) -> tuple[Store, Secrets]:
+    """A secret that lets its versions be disabled, but for the number `refuse`."""
+    store = Store(*versions)
+
+    def disable(request: Any) -> sm.SecretVersion:
+        number = int(request.name.rpartition("/")[2])
+        if number == refuse:
+            raise Fault(grpc.StatusCode.FAILED_PRECONDITION, "the etag provided does not match")
+        store.versions[number] = (State.DISABLED, store.versions[number][1])
+        return sm.SecretVersion(name=request.name, state=State.DISABLED)
+
+    return store, store.door(DisableSecretVersion=disable)[0]
+
+
+def states(store: Store) -> list[str]:
+    return [State(state).name for state, _ in store.versions.values()]
+
+
+def test_a_replacement_holds_once_the_old_version_is_disabled() -> None:
+    store, door = replaceable((State.DISABLED, b"0"), (State.ENABLED, b"1"))
+    current = door.read(SECRET)
+    assert current is not None
+    assert door.replace(SECRET, current, b"2") == SecretVersion(f"{SECRET}/versions/3", b"2")
+    assert states(store) == ["DISABLED", "DISABLED", "ENABLED"]
+    assert door.read(SECRET) == SecretVersion(f"{SECRET}/versions/3", b"2")
+
+
+def test_what_a_cut_off_replacement_left_is_disabled_before_another_is_added() -> None:
+    store, door = replaceable((State.ENABLED, b"1"), (State.ENABLED, b"left over"))
+    current = door.read(SECRET)
+    assert current is not None
+    door.replace(SECRET, current, b"2")
+    assert states(store) == ["DISABLED", "DISABLED", "ENABLED"]
+
+
+def test_another_replacement_in_between_is_noticed() -> None:
+    store, door = replaceable((State.DISABLED, b"1"), (State.ENABLED, b"2"))
+    with pytest.raises(Temporary, match="somebody else replaced the payload of") as raised:
+        door.replace(SECRET, SecretVersion(f"{SECRET}/versions/1", b"1"), b"3")
+    assert raised.value.reason == "SecretChanged"
+    assert states(store) == ["DISABLED", "ENABLED"]
+    store, door = replaceable((State.ENABLED, b"1"), refuse=1)
+    current = door.read(SECRET)
+    assert current is not None
+    with pytest.raises(Temporary, match="somebody else"):
+        door.replace(SECRET, current, b"2")
+    assert door.read(SECRET) == current
+
+
+def test_a_version_that_may_not_be_disabled_says_what_is_needed() -> None:
+    def denied(_: Any) -> sm.SecretVersion:
+        raise Fault(grpc.StatusCode.PERMISSION_DENIED, "no")
+
+    store = Store((State.ENABLED, b"1"))
+    door, _ = store.door(DisableSecretVersion=denied)
+    with pytest.raises(Temporary, match="PERMISSION_DENIED") as raised:
+        door.replace(SECRET, SecretVersion(f"{SECRET}/versions/1", b"1"), b"2")
+    assert "secretmanager.versions.disable" in raised.value.remedy

@@ -12,6 +12,7 @@ import yaml
 from shared import gke
 from shared.mesh.hooks import Verification, verify_hooks
 from shared.mesh.linkerd import verifying
+from shared.mesh.linkerd.certificates import new_trust_anchor
 from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
 from shared.mesh.profile import load_profile
 from shared.mesh.snapshot import MeshSnapshot
@@ -186,3 +187,20 @@ def test_the_checks_expect_what_was_installed(
     monkeypatch.setattr("shared.mesh.linkerd.checks.run", run)
     assert look(kube, expected=asked).version == "edge-26.6.3"
     assert given == [(NOW, expected)]
+
+
+def test_a_trust_anchor_that_nears_its_end_is_told_with_what_to_do(kube: MemoryKube) -> None:
+    anchor = new_trust_anchor(NOW, lifetime=dt.timedelta(days=700))
+    kube.put(ROOTS, {"data": {"ca-bundle.crt": anchor.certificate_pem}})
+    kube.objects[LINKERD]["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "byomesh"}
+    (note,) = look(kube).notes
+    assert note.endswith("ends at 2028-04-03T09:00:00Z; replace it with: byomesh rotate-anchor begin")
+    kube.objects[LINKERD]["metadata"]["labels"] = {}
+    assert look(kube).notes == ()
+    lasting = new_trust_anchor(NOW).certificate_pem
+    kube.put(ROOTS, {"data": {"ca-bundle.crt": anchor.certificate_pem + lasting}})
+    kube.objects[LINKERD]["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "byomesh"}
+    assert look(kube).notes == ()
+
+
+ROOTS = f"{LINKERD}/configmaps/linkerd-identity-trust-roots"

@@ -57,6 +57,7 @@ def look(
         remedies=remedies(report, about),
         due=() if foreign or snapshot.config is None else _due(snapshot, profile, now),
         stale=stale_of(snapshot),
+        notes=() if foreign else tuple(str(one) for one in renewals.due(snapshot, now) if not one.automatic),
     )
 
 
