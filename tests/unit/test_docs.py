@@ -8,6 +8,7 @@ from pathlib import Path
 
 from shared.config import Settings
 from shared.mesh.linkerd import checks
+from shared.mesh.linkerd.checks import viz
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,8 +30,13 @@ def test_settings_page_lists_every_setting_with_its_default_and_unit() -> None:
 def checks_tables() -> str:
     """docs/checks.md's tables, made from the table of checks itself."""
     tables = []
-    for category in checks.TABLE:
-        asked = {"`check`": checks.POST_INSTALL, "`check --proxy`": checks.DATA_PLANE, "beyond": checks.BEYOND}
+    for category in (*checks.TABLE, viz.CATEGORY):
+        asked = {
+            "`check`": checks.POST_INSTALL,
+            "`check --proxy`": checks.DATA_PLANE,
+            "beyond": checks.BEYOND,
+            "where viz is": (viz.NAME,),
+        }
         where = ", ".join(name for name, categories in asked.items() if category.name in categories)
         rows = [
             f"### {category.name} ({where or 'by itself'})",
