@@ -20,7 +20,8 @@ from shared.mesh.ownership import MANAGED_BY
 NAMESPACE, NAME = "byomesh-system", "byomesh-adopted"
 PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}"
 """The ConfigMap that keeps the former owner's values, by release, as JSON; edit or delete it to be rid of them."""
-_RELEASE, _RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+RELEASE, _RELEASE_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
+"""Annotations by which Helm knows its objects (helm pkg/action/validate.go)."""
 _APPLIERS = re.compile(
     r"argocd|argo-cd|kustomize-controller|helm-controller|flux|configsync|config-sync|fleetagent|pulumi|terraform|"
     r"hashicorp|crossplane|rancher|kapp",
@@ -74,14 +75,14 @@ def obstacles(
     for obj in objects:
         metadata = obj.get("metadata") or {}
         annotations = metadata.get("annotations") or {}
-        release, inside = annotations.get(_RELEASE), annotations.get(_RELEASE_NAMESPACE)
+        release, inside = annotations.get(RELEASE), annotations.get(_RELEASE_NAMESPACE)
         if release is not None and (release not in releases or inside != namespace):
             others[f"{release} in {inside} (of {ObjectName.of(obj)})"] = None
         appliers.update({f"{who} (of {ObjectName.of(obj)})": None for who in _appliers(metadata)})
     if others:
         found.append(
             f"it belongs to another Helm release, {_first(others)}: Helm can't rename a release; delete its records, "
-            f"the Secrets sh.helm.release.v1.NAME.v*, and the annotations {_RELEASE} and {_RELEASE_NAMESPACE} of its "
+            f"the Secrets sh.helm.release.v1.NAME.v*, and the annotations {RELEASE} and {_RELEASE_NAMESPACE} of its "
             "objects, which keeps the objects themselves"
         )
     if appliers:

@@ -136,7 +136,7 @@ class Mesh:
         )
         there = with_drift(self._kube, there, profile.namespace.name, releases, profile.platform_owned)
         plan = make_plan(there, self.desired, adopt=self._wish.adopt)
-        if owned is not None and there.foreign:
+        if owned is not None and not (plan.kind is Kind.REFUSE or self._take_over.begun):
             self._take_over.refuse(owned, there, self.desired)
             plan = self._take_over.remembering(plan, owned)
         self.extensions = ()

@@ -14,7 +14,7 @@ from shared.mesh import adoption
 from shared.mesh.adoption import Owned
 from shared.mesh.apply import find_conflicts, find_live, held_by_others
 from shared.mesh.hooks import adopt_hooks
-from shared.mesh.plan import Desired, Installation, Kind, Plan, WriteObject, may_take_back
+from shared.mesh.plan import Desired, Installation, Plan, WriteObject, may_take_back
 from shared.mesh.profile import Profile
 from shared.mesh.releases import parse_manifest
 
@@ -47,9 +47,18 @@ class TakeOver:
         recorded = self._profile.releases[-1].name in there.releases
         if there.marked is None or (recorded and not there.foreign) or (there.foreign and not self._adopt):
             return None
+        if not there.foreign and not self.begun and self._is_helms():
+            # Ours, and only the record is lost: Helm finds its own marks.
+            return None
         owned = adopt_hooks(self._profile).owned(self._kube, self._profile.namespace.name, there.releases)
         self._kept = self._kept or owned.values
         return owned
+
+    def _is_helms(self) -> bool:
+        marker = self._kube.get(self._profile.marker) or {}
+        names = [release.name for release in self._profile.releases]
+        annotations = (marker.get("metadata") or {}).get("annotations") or {}
+        return annotations.get(adoption.RELEASE) in names
 
     def values(self, release: str) -> dict[str, Any]:
         """The former owner's values of a release; known once `owned` was called."""
@@ -90,6 +99,4 @@ class TakeOver:
 
     def remembering(self, plan: Plan, owned: Owned) -> Plan:
         """A plan that begins with keeping the owner's values, for its next step makes the mesh ours."""
-        if plan.kind is Kind.REFUSE or self.begun:
-            return plan
         return msgspec.structs.replace(plan, steps=(WriteObject(adoption.to_write(owned)), *plan.steps))

@@ -222,3 +222,22 @@ def test_fields_that_others_hold_are_refused_before_anything_is_written() -> Non
         world.mesh().plan()
     assert raised.value.reason == "FieldsHeldByOthers"
     assert world.kube.writes == []
+
+
+def test_a_mesh_of_ours_whose_record_is_lost_is_not_taken_over() -> None:
+    kube = there(cli)
+    kube.put(LINKERD, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "byomesh"}}})
+    kube.put(CONFIG, {"metadata": {"annotations": {"meta.helm.sh/release-name": NAMES[1]}}})
+    world = World(kube)
+    world.bring_about()
+    assert world.helm.taken_over == []
+
+
+def test_a_mesh_that_its_owner_handed_over_by_the_label_is_taken_over() -> None:
+    kube = there(cli)
+    kube.put(LINKERD, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "byomesh"}}})
+    world = World(kube)
+    world.bring_about()
+    assert world.helm.taken_over == NAMES
+    assert world.values()["controllerLogLevel"] == "debug"
+    assert world.mesh().plan().kind is Kind.NOTHING
