@@ -21,7 +21,6 @@ from byomesh.local import private_ca as local
 from byomesh.local.rpc import Faults
 from shared.config import Settings
 from shared.errors import Permanent, Temporary
-from shared.mesh.fleet import PoolStore
 from shared.mesh.linkerd.certificates import (
     RotationStep,
     certificate_of,
@@ -30,6 +29,7 @@ from shared.mesh.linkerd.certificates import (
     new_issuer_request,
     public_key_of,
 )
+from shared.mesh.pool import PoolStore
 from shared.private_ca import PrivateCa
 from tests.contract.google_cloud import cloud
 
