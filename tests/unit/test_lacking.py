@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -44,3 +45,15 @@ def test_a_missing_secret_is_lacking(made: dict[str, dict[str, Any]]) -> None:
 def test_a_secret_that_lost_a_part_is_lacking(made: dict[str, dict[str, Any]], entry: str, text: str | None) -> None:
     assert lost(made, "linkerd-policy-validator-k8s-tls", **{entry: text}) == (SERVING,)
     assert lost(made, "linkerd-identity-issuer", **{entry: text}) == (ISSUER,)
+
+
+def roots(pem: str) -> dict[str, Any]:
+    metadata = {"name": "linkerd-identity-trust-roots", "namespace": "linkerd"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca-bundle.crt": pem}}
+
+
+def test_an_issuer_that_no_trust_root_signed_is_lacking(made: dict[str, dict[str, Any]]) -> None:
+    own = base64.b64decode(made["linkerd-identity-issuer"]["data"]["ca.crt"]).decode()
+    other = new_anchor_payload(NOW).trust_anchors
+    for pem, lacks in ((own, ()), (other, (ISSUER,)), (other + own, ()), ("no PEM", ())):
+        assert lacking(observe.from_objects([*made.values(), roots(pem)])) == lacks

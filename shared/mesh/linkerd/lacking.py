@@ -1,7 +1,8 @@
 """Certificates of a mesh of ours that are gone or can't be read, where no check of `linkerd check` looks; pure.
 
 The policy validator's certificate is only checked where its Secret exists, and a Secret that lost one of its keys is
-noticed by pods that start, not by a check.
+noticed by pods that start, not by a check. An issuer that others keep (scheme kubernetes.io/tls) is held against the
+ca.crt of its own Secret (pkg/issuercerts/issuercerts.go, FetchExternalIssuerData), not against what proxies trust.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ _CERTIFICATE, _KEY, _AUTHORITY = "tls.crt", "tls.key", "ca.crt"
 def lacking(snapshot: MeshSnapshot) -> tuple[Repair, ...]:
     """The repairs of the Secrets that don't hold what the installer writes into them."""
     found = []
-    if not _whole(snapshot.credentials.get(ISSUER_SECRET)):
+    issuer = snapshot.credentials.get(ISSUER_SECRET)
+    if not _whole(issuer) or not _trusted(issuer, snapshot.trust_roots or ""):
         found.append(Repair.ISSUER_RENEWAL)
     if not all(_whole(snapshot.credentials.get(webhook_secret_name(webhook))) for webhook in Webhook):
         found.append(Repair.SERVING_CERTIFICATE_RENEWAL)
@@ -32,12 +34,23 @@ def _whole(credential: Credential | None) -> bool:
     return key is not None and not key.fault and all(map(_readable, _pems(credential)))
 
 
+def _trusted(issuer: Credential | None, roots: str) -> bool:
+    """Whether one of the trust roots signed the issuer; True where they can't be read, which is another repair."""
+    anchors = _read(roots)
+    (certificate, *_) = _read(issuer.certificates.get(_CERTIFICATE, "") if issuer else "") or (None,)
+    return certificate is None or not anchors or any(trust.signed_by(certificate, one) for one in anchors)
+
+
 def _pems(credential: Credential) -> list[str]:
     return [credential.certificates.get(entry, "") for entry in (_CERTIFICATE, _AUTHORITY)]
 
 
 def _readable(pem: str) -> bool:
+    return bool(_read(pem))
+
+
+def _read(pem: str) -> tuple[trust.Certificate, ...]:
     try:
-        return bool(trust.read_certificates(pem))
+        return trust.read_certificates(pem)
     except trust.PemError:
-        return False
+        return ()

@@ -9,6 +9,7 @@ import datetime as dt
 import functools
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
@@ -66,6 +67,15 @@ def belongs(key: PublicKey, certificate: Certificate) -> bool:
     """Whether a key is its certificate's."""
     public = certificate.public_key()
     return isinstance(public, ec.EllipticCurvePublicKey | rsa.RSAPublicKey) and spki(public) == key.spki
+
+
+def signed_by(certificate: Certificate, anchor: Certificate) -> bool:
+    """Whether `anchor` itself signed a certificate; times are not looked at."""
+    try:
+        certificate.verify_directly_issued_by(anchor)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def listed(certificate: Certificate, fault: str) -> str:
