@@ -223,7 +223,7 @@ class World:
 
 DELAYS = [MINUTE, 10 * MINUTE, HOUR, 6 * HOUR, 23 * HOUR, 30 * HOUR]
 ACTS = (
-    *("complete",) * 5,
+    *("complete", "follow") * 3,
     *("step",) * 4,
     *("plan", "write", "write", "write", "crash", "roll"),
     *("start", "restart", "restart_all"),
@@ -244,11 +244,11 @@ class Fleet(RuleBasedStateMachine):
         self.steps = 0
 
     @initialize()
-    def one_cluster_works(self) -> None:
-        cluster = self.world.clusters[0]
-        self.complete(cluster, 0)
-        for _ in range(2):
-            cluster.start()
+    def clusters_work(self) -> None:
+        for cluster in self.world.clusters[: 1 + self.careful]:
+            self.complete(cluster, 0)
+            for _ in range(2):
+                cluster.start()
 
     @rule(what=st.sampled_from(ACTS), which=st.integers(0, len(NAMES) - 1), number=st.integers(0, 7))
     def act(self, what: str, which: int, number: int) -> None:
@@ -270,6 +270,11 @@ class Fleet(RuleBasedStateMachine):
         while cluster.outdated:
             cluster.roll()
             self.everybody_verifies_everybody()
+
+    def follow(self, cluster: Cluster, number: int) -> None:
+        """All that an operator would do of a step."""
+        self.complete(cluster, number)
+        self.restart_all(cluster, number)
 
     def crash(self, cluster: Cluster, _: int) -> None:
         cluster.pending.clear()
@@ -367,3 +372,37 @@ def test_no_proxy_facing_state_is_ever_untrusted(machine: type[Fleet]) -> None:
             max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+
+
+DAY_AND_MORE = DELAYS.index(30 * HOUR)
+
+
+@pytest.mark.parametrize("step", [RotationStep.MOVE, RotationStep.FINISH])
+def test_a_step_that_the_commands_look_holds_back_would_part_clusters_that_talk_to_each_other(
+    step: RotationStep,
+) -> None:
+    """What each cluster judges by itself isn't enough between two of them; what the command looks at is."""
+    fleet = CarefulFleet()
+    fleet.clusters_work()
+    one, two = fleet.world.clusters
+    fleet.step(one, 1)
+    fleet.follow(one, 0)
+    if step is RotationStep.FINISH:
+        fleet.follow(two, 0)
+        fleet.step(one, 1)
+        fleet.follow(one, 0)
+        fleet.wait(one, DAY_AND_MORE)
+    store = MemoryStore(fleet.world.secrets)
+    assert store.next_step(fleet.world.now) is step
+    assert not fleet.ready(step, store)
+    fleet.everybody_verifies_everybody()
+    store.take(step, fleet.world.now)
+    with pytest.raises(AssertionError):
+        _go_on(fleet, one)
+
+
+def _go_on(fleet: Fleet, cluster: Cluster) -> None:
+    fleet.follow(cluster, 0)
+    fleet.refresh(cluster, 0)
+    fleet.renew(cluster, 0)
+    fleet.everybody_verifies_everybody()
