@@ -208,7 +208,8 @@ def _verify(request: InstallRequest, status: MeshStatus, mesh: Mesh, plan: Plan)
     message = f"{plan.kind}: {plan.reason}" + (f"; left alone: {left_alone}" if left_alone else "")
     waits = (f"{' and '.join(plan.waiting)} follow once {status.mesh} is ready",) if plan.waiting else ()
     message = "; ".join((message, *plan.notes, *waits))
-    repaired = () if plan.kind is Kind.INSTALL else tuple(one.value for one in naming.of_steps(plan.steps))
+    fresh = plan.kind is Kind.INSTALL and request.reason is not Reason.REPAIR
+    repaired = () if fresh else tuple(one.value for one in naming.of_steps(plan.steps))
     told = msgspec.structs.replace(
         status, phase=Phase.VERIFYING, reason="Verifying", version=mesh.version, message=message, repaired=repaired
     )
