@@ -23,11 +23,13 @@ def demo(
 ) -> None:
     """Show the main job: a cluster is created, and gets its mesh without a hand on it; a fault is found and mended.
 
+    It ends with viz and the demo application Emojivoto, which the policy asks for.
+
     Exit status 0 only if every scene was observed.
     """
     # Here, because they load Google's and Kubernetes' clients, which `byomesh --help` has no need of.
     from byomesh.demo.charts import choose  # noqa: PLC0415
-    from byomesh.demo.story import PROJECT, Story  # noqa: PLC0415
+    from byomesh.demo.story import PROJECT, Story, policy  # noqa: PLC0415
     from byomesh.demo.timeline import Timeline  # noqa: PLC0415
 
     home = Home(Home.default().folder / "demo")
@@ -36,12 +38,17 @@ def demo(
         build_with_display(err)
         charts = choose()
         out.print(f"[bold]What is installed:[/bold] {charts.words}")
+        # A file, so that the functions see it change; every start writes it anew.
+        rules = home.folder / "policy.yaml"
+        home.folder.mkdir(parents=True, exist_ok=True)
+        rules.write_text(policy(), encoding="utf-8")
         arguments = ["--project", PROJECT, "--pace", "10", "--charts", charts.folder]
+        arguments += ["--setting", f"BYOMESH_POLICY={rules}"]
         try:
             with err.status("starting the local cloud") as status:
                 client = start(home, arguments, lambda step: status.update(f"starting the local cloud: {step}"))
             with Timeline(client, out) as timeline:
-                story = Story(client, timeline)
+                story = Story(client, timeline, rules)
                 observed = story.play()
                 seconds = timeline.seconds
         finally:

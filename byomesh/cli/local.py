@@ -146,6 +146,9 @@ def create_cluster(
     operation_seconds: Annotated[float, typer.Option(min=0, help="Seconds that each GKE operation on it takes.")] = 2.0,
     node_seconds: Annotated[float, typer.Option(min=0, help="Seconds from RUNNING to the first nodes.")] = 0.0,
     nodes: Annotated[int, typer.Option(min=0, max=20, help="Nodes; a highly available mesh needs three.")] = 2,
+    managed_namespaces: Annotated[
+        bool, typer.Option(help="Whether an Autopilot cluster lets nobody write to kube-system, as GKE's does.")
+    ] = True,
     api_version: Annotated[str, typer.Option(help="v1 or v1beta1: the API that its audit entries name.")] = "v1",
     output: Output = Format.TABLE,
 ) -> None:
@@ -162,6 +165,7 @@ def create_cluster(
         "operation_seconds": operation_seconds,
         "node_seconds": node_seconds,
         "nodes": nodes,
+        "managed_namespaces": managed_namespaces,
         "api_version": api_version,
     }
     with told():

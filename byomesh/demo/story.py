@@ -16,9 +16,11 @@ from byomesh.demo.inventory import changes, resource_versions
 from byomesh.demo.timeline import Timeline
 from byomesh.local.client import Client
 from shared import kube
-from shared.mesh import admission
+from shared.mesh import admission, extensions
 from shared.mesh.linkerd import checks, networks, repairs
+from shared.mesh.linkerd.checks import viz as viz_checks
 from shared.mesh.observe import observe
+from shared.mesh.profile import load_profile
 from shared.model import CheckOutcome, CheckReport
 
 PROJECT, LOCATION, NAME = "demo-project", "europe-west1", "autopilot-1"
@@ -53,9 +55,17 @@ class Scene:
 class Story:
     """Plays the scenes on a local cloud that is up, in order, and stops at the first that fails."""
 
-    def __init__(self, client: Client, timeline: Timeline) -> None:
+    def __init__(self, client: Client, timeline: Timeline, policy: Path) -> None:
+        """Nothing is played yet.
+
+        Args:
+            client: the local cloud.
+            timeline: where it is told.
+            policy: the file of the local cloud's policy, which the story changes.
+        """
         self._client = client
         self._timeline = timeline
+        self._policy = policy
         self.scenes: list[Scene] = []
 
     def play(self) -> bool:
@@ -68,6 +78,8 @@ class Story:
             ("Every check passes", self._healthy),
             ("Reset by hand: the services check fails in Linkerd's own words", self._broken),
             ("A rerun message repairs it, and every check passes", self._repaired),
+            ("The policy asks for viz: it is installed, and its own checks pass", self._viz),
+            ("Emojivoto runs: four deployments are ready, with proxies", self._emojivoto),
             ("One more rerun writes nothing", self._idle),
         ]
         self._create()
@@ -160,6 +172,27 @@ class Story:
             raise SceneError(_failures(report))
         return f"repaired {', '.join(repaired[0]['repaired'])}; {report.count(CheckOutcome.PASS)} checks pass"
 
+    def _viz(self) -> str:
+        self._policy.write_text(policy(viz=True, emojivoto=True), encoding="utf-8")
+        self._timeline.say("operator", "sets viz: true and emojivoto: true in the policy", "bold")
+        status = self._rerun("mesh-install")
+        report = self._check()
+        viz = [result for category, result in report if category == viz_checks.NAME]
+        if not viz or not report.healthy:
+            raise SceneError(_failures(report) or "no namespace is labelled as viz's")
+        passed = sum(result.outcome is CheckOutcome.PASS for result in viz)
+        warned = [result.error for result in viz if result.outcome is CheckOutcome.WARN]
+        return "; ".join([status["options"].get("viz", "not there"), f"{passed} checks of viz pass", *warned])
+
+    def _emojivoto(self) -> str:
+        profile = load_profile("linkerd")
+        with self._kube() as api:
+            states = {state.option: state for state in extensions.look(api, profile)}
+        found = states.get("emojivoto")
+        if found is None or found.waits_for or found.meshed < found.deployments:
+            raise SceneError(found.words if found else "its namespace isn't there")
+        return found.words
+
     def _idle(self) -> str:
         with self._kube() as api:
             before = resource_versions(api)
@@ -184,7 +217,9 @@ class Story:
     def _check(self) -> CheckReport:
         with self._kube() as api:
             version = next((one["version"] for one in reversed(self._statuses()) if one["version"]), None)
-            return checks.run(observe(api, namespace="linkerd"), dt.datetime.now(dt.UTC), expected_version=version)
+            snapshot, now = observe(api, namespace="linkerd"), dt.datetime.now(dt.UTC)
+        report = checks.run(snapshot, now, expected_version=version)
+        return checks.with_viz(report, snapshot, now, expected_version=version)
 
     @contextlib.contextmanager
     def _kube(self) -> Iterator[kube.Kube]:
@@ -213,6 +248,12 @@ class Story:
             if time.monotonic() > deadline:
                 raise SceneError(f"waited {_SCENE_SECONDS:.0f} s for {what}")
             time.sleep(0.1)
+
+
+def policy(*, viz: bool = False, emojivoto: bool = False) -> str:
+    """The demo's policy: the mesh on every cluster, with what is switched on."""
+    options = "".join(f"    {name}: true\n" for name, on in (("viz", viz), ("emojivoto", emojivoto)) if on)
+    return f"schema: 1\nrules:\n  - name: demo\n    match: {{}}\n    mesh: linkerd\n{options}"
 
 
 def _failures(report: CheckReport) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from google.cloud import secretmanager_v1
 
-from byomesh.local import functions, private_ca, rpc, secret_manager
+from byomesh.local import functions, managed_namespaces, private_ca, rpc, secret_manager
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import Authority, Issued
 from byomesh.local.build import Binaries
@@ -183,7 +183,9 @@ async def _start_gke(ground: _Ground, enabler: int) -> tuple[Clusters, Eventarc,
         pod_seconds=ground.options.pod_seconds,
     )
     ground.stack.push_async_callback(clusters.close)
-    clusters.webhooks = await _serve_https(ground, [*ground.identity.routes(), *guard.routes()])
+    clusters.webhooks = await _serve_https(
+        ground, [*ground.identity.routes(), *guard.routes(), *managed_namespaces.routes()]
+    )
     eventarc = await ground.stack.enter_async_context(
         Eventarc(_triggers(enabler), courier=ground.courier, pace=ground.options.pace)
     )

@@ -6,7 +6,7 @@ import asyncio
 import json
 import shutil
 
-from byomesh.local import gateway_api, warden
+from byomesh.local import gateway_api, managed_namespaces, warden
 from byomesh.local.authority import Authority
 from byomesh.local.build import Binaries
 from byomesh.local.gke.state import LocalCluster, Running
@@ -47,12 +47,16 @@ class Clusters:
         folder = self._home.cluster_folder(folder_name(cluster.ref))
         # A cluster of that name may have been there before; nothing of it comes back.
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        managed = Webhook(
+            f"{self.webhooks}{managed_namespaces.PATH}", self._authority.pem, tuple(managed_namespaces.conditions())
+        )
         settings = ClusterSettings(
             pods_cidr=cluster.pods_cidr,
             services_cidr=cluster.services_cidr,
             pod_seconds=self._pod_seconds,
             authentication=Webhook(f"{self.webhooks}/iam/authenticate", self._authority.pem),
             authorization=Webhook(f"{self.webhooks}/iam/authorize", self._authority.pem),
+            managed=managed if cluster.autopilot and cluster.options.managed_namespaces else None,
         )
         plane = ControlPlane(cluster.ref.name, folder, self._binaries, settings)
         self.planes[cluster.ref] = plane

@@ -41,6 +41,7 @@ class CreateRequest(msgspec.Struct, kw_only=True):
     operation_seconds: float = 2.0
     node_seconds: float = 0.0
     nodes: int = 2
+    managed_namespaces: bool = True
     api_version: str = "v1"
 
 
@@ -149,6 +150,7 @@ class Control:
             operation_seconds=asked.operation_seconds * real,
             node_seconds=asked.node_seconds * real,
             nodes=asked.nodes,
+            managed_namespaces=asked.managed_namespaces,
             api_version=asked.api_version,
         )
         parent = f"projects/{asked.project or self._cloud.options.project}/locations/{asked.location}"

@@ -45,14 +45,21 @@ class ExtensionState(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
 
-def look(kube: Kube, profile: Profile) -> tuple[ExtensionState, ...]:
+def look(kube: Kube, profile: Profile, options: Mapping[str, bool] | None = None) -> tuple[ExtensionState, ...]:
     """Look at those extensions that byomesh installed: one request each, and two more where one is there.
+
+    Args:
+        kube: the cluster.
+        profile: the mesh.
+        options: what the policy decides; what isn't wished isn't looked at, though its namespace may be kept.
 
     Raises:
         Temporary: the API server can't answer.
     """
     found = []
     for extension in profile.extensions:
+        if (options or {}).get(extension.option) is False:
+            continue
         namespace = kube.get(f"/api/v1/namespaces/{extension.namespace.name}")
         metadata = namespace["metadata"] if namespace is not None else {}
         if not is_ours(metadata.get("labels")) or "deletionTimestamp" in metadata:

@@ -87,7 +87,9 @@ def run(
             seen = _repaired(api, seen, look)
         repaired = (Repair.CLUSTER_NETWORKS.value,)
     with telemetry.stage_timer("extensions"):
-        states = wait_until(lambda: extensions.look(api, profile), extensions.waits_for, settings.readiness_poll)
+        states = wait_until(
+            lambda: extensions.look(api, profile, wish.options), extensions.waits_for, settings.readiness_poll
+        )
     status = msgspec.structs.replace(
         status,
         version=request.version or seen.version,

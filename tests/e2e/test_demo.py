@@ -16,7 +16,7 @@ import pytest
 from tests.e2e.cloud import BYOMESH, CHARTS, PATIENCE, Cloud, alive, environment
 from tests.e2e.sockets import Held, Watch, held_by, is_loopback
 
-SCENES = 8
+SCENES = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

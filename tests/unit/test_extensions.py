@@ -383,6 +383,12 @@ def test_an_extension_is_ready_and_meshed_by_its_own_pods(world: World) -> None:
     )
 
 
+def test_what_is_not_wished_is_not_waited_for_though_its_namespace_is_kept(world: World) -> None:
+    world.run(ON)
+    assert len(extensions.look(world.kube, PROFILE, {"viz": True})) == 1
+    assert extensions.look(world.kube, PROFILE, {"viz": False}) == ()
+
+
 def test_a_part_that_was_left_out_is_not_waited_for(tapped: World) -> None:
     tapped.extension = msgspec.structs.replace(tapped.extension, deployments=("metrics-api", "tap", "web"))
     tapped.kube.answers[PROBE] = denial(WARDEN)

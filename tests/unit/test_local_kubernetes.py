@@ -88,20 +88,31 @@ def test_both_kinds_of_egress_go_through_the_proxy() -> None:
     }
 
 
+def authorizers(settings: ClusterSettings) -> list[str]:
+    """Whom the API server asks, in order."""
+    config = yaml.safe_load(files.authorization_config(Path("/folder"), settings))
+    return [one["name"] for one in config["authorizers"]]
+
+
+def test_an_authorizer_is_asked_only_on_its_conditions() -> None:
+    managed = Webhook("https://127.0.0.1:1/managed", b"CA", ("has(request.resourceAttributes)",))
+    config = yaml.safe_load(files.authorization_config(Path("/folder"), ClusterSettings(managed=managed)))
+    webhook = config["authorizers"][0]["webhook"]
+    assert webhook["connectionInfo"]["kubeConfigFile"] == "/folder/managed.kubeconfig"
+    assert webhook["matchConditions"] == [{"expression": "has(request.resourceAttributes)"}]
+
+
 def test_webhooks_are_asked_only_where_there_are_some() -> None:
     layout = command_lines.Layout(Path("/folder"), Path("/short"), 1234)
     plain = command_lines.kube_apiserver(_binaries(), layout, ClusterSettings())
-    assert "--authorization-mode=Node,RBAC" in plain
+    assert "--authorization-config=/folder/authorization.yaml" in plain
+    assert authorizers(ClusterSettings()) == ["node", "rbac"]
     assert [flag for flag in plain if "webhook" in str(flag)] == []
     webhook = Webhook("https://127.0.0.1:1/token", b"CA")
-    asking = command_lines.kube_apiserver(
-        _binaries(),
-        layout,
-        ClusterSettings(authentication=webhook, authorization=webhook),
-    )
-    assert "--authorization-mode=Node,RBAC,Webhook" in asking
+    settings = ClusterSettings(authentication=webhook, authorization=webhook, managed=webhook)
+    asking = command_lines.kube_apiserver(_binaries(), layout, settings)
+    assert authorizers(settings) == ["managed", "node", "rbac", "authorization"]
     assert "--authentication-token-webhook-config-file=/folder/authentication.kubeconfig" in asking
-    assert "--authorization-webhook-config-file=/folder/authorization.kubeconfig" in asking
 
 
 def test_nodes_have_addresses_of_their_own() -> None:

@@ -44,6 +44,7 @@ class LocalOptions:
         user_agent: the creator's client, likewise.
         api_version: `v1` or `v1beta1`: the method name of its creation's audit entries.
         dns_endpoint: the DNS endpoint's name where the request asks for one; None means one like GKE's.
+        managed_namespaces: whether an Autopilot cluster lets nobody write to kube-system and GKE's other namespaces.
         nodes: how many nodes come after `node_seconds`. Autopilot would bring one for every pod that needs it.
     """
 
@@ -53,6 +54,7 @@ class LocalOptions:
     user_agent: str | None = None
     api_version: str = "v1"
     dns_endpoint: str | None = None
+    managed_namespaces: bool = True
     nodes: int = 2
 
 

@@ -65,7 +65,6 @@ def etcd(binaries: Binaries, layout: Layout) -> Arguments:
 def kube_apiserver(binaries: Binaries, layout: Layout, settings: ClusterSettings) -> Arguments:
     """The API server, on 127.0.0.1 only."""
     folder = layout.folder
-    modes = ["Node", "RBAC"]
     flags: dict[str, object] = {
         "advertise-address": settings.advertised_ip,
         "allow-privileged": "true",
@@ -94,11 +93,7 @@ def kube_apiserver(binaries: Binaries, layout: Layout, settings: ClusterSettings
     if settings.authentication:
         flags["authentication-token-webhook-config-file"] = folder / "authentication.kubeconfig"
         flags["authentication-token-webhook-version"] = "v1"
-    if settings.authorization:
-        modes.append("Webhook")
-        flags["authorization-webhook-config-file"] = folder / "authorization.kubeconfig"
-        flags["authorization-webhook-version"] = "v1"
-    flags["authorization-mode"] = ",".join(modes)
+    flags["authorization-config"] = folder / "authorization.yaml"
     return [binaries.kube_apiserver, *_flags(flags)]
 
 

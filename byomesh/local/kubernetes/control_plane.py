@@ -227,7 +227,8 @@ class ControlPlane:
         (folder / "egress.yaml").write_text(files.egress_selector(layout.network_socket))
         (folder / "scheduler.yaml").write_text(files.scheduler_config(folder / "kube-scheduler.kubeconfig"))
         (folder / "kwok.yaml").write_text(files.kwok_config(self.settings.pod_seconds))
-        for name in ("authentication", "authorization"):
+        (folder / "authorization.yaml").write_text(files.authorization_config(folder, self.settings))
+        for name in ("authentication", "authorization", "managed"):
             if webhook := getattr(self.settings, name):
                 (folder / f"{name}.kubeconfig").write_text(files.webhook_kubeconfig(webhook))
 

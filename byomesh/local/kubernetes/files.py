@@ -9,9 +9,16 @@ from typing import Any
 import yaml
 
 from byomesh.local.authority import Issued
-from byomesh.local.kubernetes.settings import Webhook
+from byomesh.local.kubernetes.settings import ClusterSettings, Webhook
 
-__all__ = ["egress_selector", "kubeconfig", "kwok_config", "scheduler_config", "webhook_kubeconfig"]
+__all__ = [
+    "authorization_config",
+    "egress_selector",
+    "kubeconfig",
+    "kwok_config",
+    "scheduler_config",
+    "webhook_kubeconfig",
+]
 
 _STAGES = Path(__file__).parent.parent / "stages"
 
@@ -25,6 +32,38 @@ def kubeconfig(name: str, server: str, ca_pem: bytes, client: Issued) -> str:
 def webhook_kubeconfig(webhook: Webhook) -> str:
     """How kube-apiserver wants to be told of a webhook: as a kubeconfig, whose user has nothing to prove."""
     return _kubeconfig("webhook", webhook.url, webhook.ca_pem, {})
+
+
+def authorization_config(folder: Path, settings: ClusterSettings) -> str:
+    """Who is asked whether a request is allowed, in order; the first with an opinion decides."""
+    known = (("managed", settings.managed), ("authorization", settings.authorization))
+    webhooks = {name: _authorizer(name, webhook, folder) for name, webhook in known if webhook is not None}
+    own = [{"type": kind, "name": kind.lower()} for kind in ("Node", "RBAC")]
+    first, last = webhooks.get("managed"), webhooks.get("authorization")
+    return _yaml(
+        {
+            "apiVersion": "apiserver.config.k8s.io/v1",
+            "kind": "AuthorizationConfiguration",
+            "authorizers": [*([first] if first else []), *own, *([last] if last else [])],
+        },
+    )
+
+
+def _authorizer(name: str, webhook: Webhook, folder: Path) -> dict[str, Any]:
+    return {
+        "type": "Webhook",
+        "name": name,
+        "webhook": {
+            "connectionInfo": {"type": "KubeConfigFile", "kubeConfigFile": str(folder / f"{name}.kubeconfig")},
+            "subjectAccessReviewVersion": "v1",
+            "matchConditionSubjectAccessReviewVersion": "v1",
+            "timeout": "10s",
+            "authorizedTTL": "5m",
+            "unauthorizedTTL": "30s",
+            "failurePolicy": "NoOpinion",
+            "matchConditions": [{"expression": condition} for condition in webhook.conditions],
+        },
+    }
 
 
 def egress_selector(socket: Path) -> str:

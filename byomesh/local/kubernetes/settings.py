@@ -17,10 +17,14 @@ _MOST_PODS_A_NODE = 110
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Webhook:
-    """A webhook that kube-apiserver asks, on loopback: an https URL, and the CA (PEM) of its server."""
+    """A webhook that kube-apiserver asks, on loopback: an https URL, the CA (PEM) of its server, and when it is asked.
+
+    `conditions` are expressions that must all be true; without any it is asked always.
+    """
 
     url: str
     ca_pem: bytes = dataclasses.field(repr=False)
+    conditions: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class ClusterSettings:
         issuer: who issues service account tokens, as their `iss` says.
         authentication: asked about bearer tokens that aren't the cluster's own (TokenReview v1).
         authorization: asked what RBAC doesn't allow (SubjectAccessReview v1).
+        managed: asked first, about what its conditions (CEL) pick, and may deny what RBAC allows.
 
     Raises:
         ValueError: a range is no IPv4 range or too wide or narrow, or the two overlap.
@@ -46,6 +51,7 @@ class ClusterSettings:
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     authentication: Webhook | None = None
     authorization: Webhook | None = None
+    managed: Webhook | None = None
 
     def __post_init__(self) -> None:
         _check_range("pods_cidr", self.pods_cidr, *_PODS_PREFIXES)
