@@ -19,6 +19,7 @@ from byomesh.cli.main import app
 from byomesh.demo.inventory import changes, resource_versions
 from byomesh.local.build import Binaries
 from byomesh.local.gateway_api import definitions
+from byomesh.local.inhabitants import Inhabitants
 from byomesh.local.kubernetes import ControlPlane
 from shared.mesh.linkerd import networks
 from shared.mesh.linkerd.certificates import Webhook, new_anchor_payload, new_issuer, new_serving_certificate
@@ -49,7 +50,7 @@ BY_HAND = "kubectl-client-side-apply"
 
 
 async def world_of(name: str, binaries: Binaries, factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with ControlPlane(name, factory.mktemp(name), binaries) as plane:
+    async with ControlPlane(name, factory.mktemp(name), binaries) as plane, Inhabitants(plane):
         await plane.add_node(f"gke-{name}-default-pool-0001")
         world = World.of(plane, binaries, factory.mktemp(f"{name}-world"))
         yield world
