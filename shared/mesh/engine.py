@@ -80,7 +80,6 @@ class Mesh:
         self._store = store
         self._clock = clock
         self._wish = wish
-        self._helm = helm
         self._charts = Charts(profile, settings, helm)
         self._parts = Parts(kube)
         self._take_over = TakeOver(profile, cluster, kube, helm, adopt=wish.adopt)

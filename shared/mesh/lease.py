@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -94,6 +95,11 @@ class Lease:
         except (ByomeshError, OSError):
             # Nothing is lost: it runs out by itself, and whatever ended the block is the news.
             return
+
+
+def holder_of(request_id: str) -> str:
+    """A name for one worker of install_mesh, unlike that of any other, also for the same request."""
+    return f"install_mesh {request_id or 'by hand'} {uuid.uuid4().hex[:8]}"
 
 
 def held(kube: Kube, now: dt.datetime) -> HeldBy | None:

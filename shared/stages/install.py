@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -83,8 +82,7 @@ def run(
     mesh = Mesh(profile, cluster, api, helm, settings, store, clock, wish)
     plan = _plan(mesh, request, cluster, record) if not going_back else None
     if plan is None or plan.kind is not Kind.NOTHING:
-        holder = f"install_mesh {request.request_id or 'by hand'} {uuid.uuid4().hex[:8]}"
-        taken = lease.take(api, holder, settings.lease_duration, clock)
+        taken = lease.take(api, lease.holder_of(request.request_id), settings.lease_duration, clock)
         if isinstance(taken, lease.HeldBy):
             return waiting.later("LeaseHeld", f"{taken.holder}, who works on the cluster", settings.lease_step)
         with taken:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Callable
 
 import msgspec
@@ -47,8 +46,7 @@ def restart(
             return _later(
                 status, settings, "InjectorOutdated", f"the injector to give new pods what is current ({why})"
             )
-        holder = f"install_mesh {request.request_id or 'by hand'} {uuid.uuid4().hex[:8]}"
-        taken = lease.take(api, holder, settings.lease_duration, clock)
+        taken = lease.take(api, lease.holder_of(request.request_id), settings.lease_duration, clock)
         if isinstance(taken, lease.HeldBy):
             return _later(status, settings, "LeaseHeld", f"{taken.holder}, who works on the cluster")
         with taken, telemetry.stage_timer("restart"):

@@ -9,6 +9,7 @@ from typing import Any
 from shared.kube import AdmissionDenied, Kube
 from shared.mesh.fold import names
 from shared.mesh.hooks import Stale
+from shared.mesh.linkerd.proving import annotated_pod, proxy_of
 from shared.mesh.linkerd.repairs import networks_in
 from shared.mesh.linkerd.words import quoted
 from shared.mesh.observe import observe
@@ -49,16 +50,14 @@ def injected(kube: Kube, profile: Profile, namespace: str) -> str:
     base = f"/api/v1/namespaces/{profile.namespace.name}/configmaps"
     config, roots = (kube.get(f"{base}/linkerd-{name}") for name in ("config", "identity-trust-roots"))
     try:
-        pod = kube.create(f"/api/v1/namespaces/{namespace}/pods", _probe(namespace), dry_run=True)
+        pod = kube.create(f"/api/v1/namespaces/{namespace}/pods", annotated_pod(namespace), dry_run=True)
     except AdmissionDenied as denied:
         return f"a dry run of a meshed pod in {namespace} is denied: {denied.problem}"
     return _difference(pod, config or {}, roots or {})
 
 
 def _difference(pod: dict[str, Any], config: dict[str, Any], roots: dict[str, Any]) -> str:
-    spec = pod.get("spec", {})
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    proxy = next((one for one in containers if one["name"] == names.PROXY), None)
+    proxy = proxy_of(pod)
     if proxy is None:
         return "a new pod gets no proxy: the injector isn't called, or leaves it alone"
     given = {one["name"]: str(one.get("value", "")) for one in proxy.get("env") or ()}
@@ -85,25 +84,3 @@ def _key(snapshot: MeshSnapshot) -> str:
         str(own or values.get("linkerdVersion") or ""),
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-
-
-def _probe(namespace: str) -> dict[str, Any]:
-    resources = {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"cpu": "250m", "memory": "512Mi"}}
-    security = {
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-        "runAsNonRoot": True,
-        "runAsUser": 65534,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    container = {"name": "app", "image": "registry.k8s.io/pause:3.10", "resources": resources}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "generateName": "byomesh-restart-",
-            "namespace": namespace,
-            "annotations": {names.INJECT: "enabled"},
-        },
-        "spec": {"restartPolicy": "Never", "containers": [{**container, "securityContext": security}]},
-    }

@@ -31,26 +31,15 @@ def _whole(credential: Credential | None) -> bool:
     if credential is None:
         return False
     key = credential.keys.get(_KEY)
-    return key is not None and not key.fault and all(map(_readable, _pems(credential)))
+    return key is not None and not key.fault and all(map(trust.readable, _pems(credential)))
 
 
 def _trusted(issuer: Credential | None, roots: str) -> bool:
     """Whether one of the trust roots signed the issuer; True where they can't be read, which is another repair."""
-    anchors = _read(roots)
-    (certificate, *_) = _read(issuer.certificates.get(_CERTIFICATE, "") if issuer else "") or (None,)
+    anchors = trust.readable(roots)
+    (certificate, *_) = trust.readable(issuer.certificates.get(_CERTIFICATE, "") if issuer else "") or (None,)
     return certificate is None or not anchors or any(trust.signed_by(certificate, one) for one in anchors)
 
 
 def _pems(credential: Credential) -> list[str]:
     return [credential.certificates.get(entry, "") for entry in (_CERTIFICATE, _AUTHORITY)]
-
-
-def _readable(pem: str) -> bool:
-    return bool(_read(pem))
-
-
-def _read(pem: str) -> tuple[trust.Certificate, ...]:
-    try:
-        return trust.read_certificates(pem)
-    except trust.PemError:
-        return ()

@@ -66,7 +66,7 @@ def admission(kube: Kube, namespace: str) -> Admission:
         return Admission(Admitted.REJECTED if ours else Admitted.DENIED, namespace, denied.problem)
     except Unavailable as error:
         return _uncalled(error, namespace)
-    return Admission(Admitted.INJECTED if _has_proxy(pod) else Admitted.PLAIN, namespace)
+    return Admission(Admitted.INJECTED if proxy_of(pod) is not None else Admitted.PLAIN, namespace)
 
 
 def _uncalled(error: ByomeshError, namespace: str) -> Admission:
@@ -76,10 +76,11 @@ def _uncalled(error: ByomeshError, namespace: str) -> Admission:
     return Admission(Admitted.UNCALLED if ours else Admitted.DENIED, namespace, error.problem)
 
 
-def _has_proxy(pod: Mapping[str, Any]) -> bool:
+def proxy_of(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """A pod's proxy, a native sidecar or a container; None where it has none."""
     spec = pod.get("spec") or {}
     containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
-    return any(container.get("name") == names.PROXY for container in containers)
+    return next((container for container in containers if container.get("name") == names.PROXY), None)
 
 
 def annotated_pod(namespace: str) -> dict[str, Any]:

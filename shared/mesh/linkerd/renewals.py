@@ -6,19 +6,18 @@ import datetime as dt
 import enum
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
 
 from shared.mesh.linkerd import trust
+from shared.mesh.linkerd.certificates import Webhook
 from shared.mesh.linkerd.lifetimes import (
     ANCHOR_THRESHOLD,
     ISSUER_THRESHOLD,
     PREDECESSOR_THRESHOLD,
     SERVING_THRESHOLD,
 )
+from shared.mesh.linkerd.secrets import ISSUER_SECRET, webhook_secret_name
 from shared.mesh.snapshot import MeshSnapshot
 
-ISSUER_SECRET = "linkerd-identity-issuer"  # noqa: S105 - an object's name
-_WEBHOOKS = ("proxy-injector", "sp-validator", "policy-validator")
 ROTATE = "byomesh rotate-anchor"
 
 
@@ -66,7 +65,7 @@ def due(snapshot: MeshSnapshot, now: dt.datetime) -> tuple[Renewal, ...]:
     found = [
         *_anchors_due(anchors, now),
         *_issuer_due(snapshot, anchors, now),
-        *(one for name in _WEBHOOKS for one in _serving_due(snapshot, name, now)),
+        *(one for webhook in Webhook for one in _serving_due(snapshot, webhook_secret_name(webhook), now)),
     ]
     return tuple(found)
 
@@ -74,7 +73,7 @@ def due(snapshot: MeshSnapshot, now: dt.datetime) -> tuple[Renewal, ...]:
 def _anchors(snapshot: MeshSnapshot) -> tuple[trust.Certificate, ...]:
     values = (snapshot.config.values if snapshot.config is not None else None) or {}
     texts = [snapshot.trust_roots or "", str(values.get("identityTrustAnchorsPEM") or "")]
-    return next((found for text in texts if (found := _read(text))), ())
+    return next((found for text in texts if (found := trust.readable(text))), ())
 
 
 def _anchors_due(anchors: tuple[trust.Certificate, ...], now: dt.datetime) -> list[Renewal]:
@@ -90,42 +89,26 @@ def _anchors_due(anchors: tuple[trust.Certificate, ...], now: dt.datetime) -> li
 def _issuer_due(snapshot: MeshSnapshot, anchors: tuple[trust.Certificate, ...], now: dt.datetime) -> list[Renewal]:
     held = snapshot.credentials.get(ISSUER_SECRET)
     text = "" if held is None else held.certificates.get("tls.crt") or held.certificates.get("crt.pem") or ""
-    issuer = next(iter(_read(text)), None)
+    issuer = next(iter(trust.readable(text)), None)
     if issuer is None or issuer.not_valid_after_utc - now >= ISSUER_THRESHOLD:
         return []
-    signer = next((one for one in anchors if _signed(issuer, one)), None)
+    signer = next((one for one in anchors if trust.signed_by(issuer, one)), None)
     if signer is not None and issuer.not_valid_after_utc >= signer.not_valid_after_utc:
         return []
     return [Renewal(credential=Credential.ISSUER, name=ISSUER_SECRET, ends=issuer.not_valid_after_utc)]
 
 
-def _serving_due(snapshot: MeshSnapshot, webhook: str, now: dt.datetime) -> list[Renewal]:
-    name = f"linkerd-{webhook}-k8s-tls"
+def _serving_due(snapshot: MeshSnapshot, name: str, now: dt.datetime) -> list[Renewal]:
     held = snapshot.credentials.get(name)
     if held is None:
         return []
-    own = next(iter(_read(held.certificates.get("tls.crt", ""))), None)
+    own = next(iter(trust.readable(held.certificates.get("tls.crt", ""))), None)
     if own is None:
         return []
     ends = [own.not_valid_after_utc] if own.not_valid_after_utc - now < SERVING_THRESHOLD else []
     ends += [
         one.not_valid_after_utc
-        for one in _read(held.certificates.get("ca.crt", ""))
+        for one in trust.readable(held.certificates.get("ca.crt", ""))
         if one != own and one.not_valid_after_utc - now < PREDECESSOR_THRESHOLD
     ]
     return [Renewal(credential=Credential.SERVING, name=name, ends=min(ends))] if ends else []
-
-
-def _signed(issuer: trust.Certificate, anchor: trust.Certificate) -> bool:
-    try:
-        issuer.verify_directly_issued_by(anchor)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
-
-
-def _read(text: str) -> tuple[trust.Certificate, ...]:
-    try:
-        return trust.read_certificates(text)
-    except trust.PemError:
-        return ()

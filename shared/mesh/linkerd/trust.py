@@ -63,6 +63,14 @@ def read_certificates(pem: str) -> tuple[Certificate, ...]:
     return tuple(found)
 
 
+def readable(pem: str) -> tuple[Certificate, ...]:
+    """The certificates of a PEM text; none where it can't be read, which is somebody else's to say."""
+    try:
+        return read_certificates(pem)
+    except PemError:
+        return ()
+
+
 def belongs(key: PublicKey, certificate: Certificate) -> bool:
     """Whether a key is its certificate's."""
     public = certificate.public_key()
