@@ -55,7 +55,8 @@ def run(
         reason="Installing",
         message=f"{request.mesh} is being installed",
     )
-    waited = _operation_wait(request, google, Waiting(settings, status))
+    limit = restarts.limit(request, settings)
+    waited = _operation_wait(request, google, Waiting(settings, status, limit))
     if waited is not None:
         return waited
     cluster = google.get(request.cluster)
@@ -66,7 +67,7 @@ def run(
         version=request.version or wish.version or profile.version,
         net_admin=cluster.allow_net_admin if cluster.autopilot else None,
     )
-    waiting = Waiting(settings, status)
+    waiting = Waiting(settings, status, limit)
     not_now = consent.withheld(request, decision) or _unsettled(cluster, waiting)
     if not_now is not None:
         return not_now
@@ -100,7 +101,7 @@ def run(
                 if given_up is None:
                     raise
                 return given_up
-    upgrading.forget(record, mesh, upgrading.wish_of(request))
+    upgrading.forget(record, mesh, request)
     under_way = restarts.restart(request, status, api, profile, settings, clock)
     return under_way or _verify(request, status, mesh, plan)
 
@@ -140,19 +141,18 @@ def _plan(mesh: Mesh, request: InstallRequest, cluster: gke.Cluster, record: Upg
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Makes this stage's waits."""
+    """Makes this stage's waits, which all end `limit` seconds after the request was first seen."""
 
     settings: Settings
     status: MeshStatus
+    limit: float
 
     def later(self, reason: str, waits_for: str, delay: float) -> Later:
         """A wait of `delay` seconds for what `waits_for` says."""
         status = msgspec.structs.replace(
             self.status, phase=Phase.PENDING, message=f"{self.status.mesh} waits for {waits_for}"
         )
-        return Later(
-            delay=delay, reason=reason, waits_for=waits_for, limit=self.settings.operation_limit, status=status
-        )
+        return Later(delay=delay, reason=reason, waits_for=waits_for, limit=self.limit, status=status)
 
 
 def _denied(cluster: gke.Cluster, verdict: admission.Verdict, waiting: Waiting, settings: Settings) -> Outcome:

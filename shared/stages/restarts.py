@@ -57,6 +57,12 @@ def restart(
     return _stuck(status, progress) if stuck else None
 
 
+def limit(request: InstallRequest, settings: Settings) -> float:
+    """Seconds after which a request that waits is Stuck: one that restarts may have restarted for hours by then."""
+    restarting_too = Repair.RESTART_WORKLOADS in request.repairs
+    return max(settings.operation_limit, settings.restart_limit) if restarting_too else settings.operation_limit
+
+
 def _waits_for(progress: Progress) -> str:
     """What is under way, in words that stay the same while nothing changes."""
     left = (*progress.of(State.RUNNING), *progress.of(State.TO_DO))

@@ -97,8 +97,12 @@ def failed(error: ByomeshError, record: UpgradeRecord, status: MeshStatus, reque
     return give_up(record, going, cause, status, request) if going is not None and cause else None
 
 
-def forget(record: UpgradeRecord, mesh: Mesh, wish: Wish) -> None:
-    """Forget a failed upgrade once other charts are wished; a request that names a version says nothing of that."""
+def forget(record: UpgradeRecord, mesh: Mesh, request: InstallRequest) -> None:
+    """Forget a failed upgrade once other charts are wished.
+
+    A request that names a version says nothing of that, and one of this system's own neither: the rollback itself
+    would forget an upgrade that only a request had wished, and nobody would be told.
+    """
     past = record.memory.failed
-    if past is not None and wish == NOBODY and past.charts != mesh.charts:
+    if past is not None and request.version is None and request.reason not in _OWN and past.charts != mesh.charts:
         record.write(msgspec.structs.replace(record.memory, failed=None))

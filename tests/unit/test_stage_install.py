@@ -22,7 +22,7 @@ from shared.mesh.linkerd.networks import DEFAULT_NETWORKS
 from shared.mesh.plan import Plan
 from shared.mesh.profile import load_profile
 from shared.mesh.releases import decode_release
-from shared.model import InstallRequest, MeshSettings, Phase, Reason, VerifyRequest
+from shared.model import InstallRequest, MeshSettings, Phase, Reason, Repair, VerifyRequest
 from shared.outcome import Done, Ignored, Later
 from shared.policy import BUILT_IN, Policy, Rule, read
 from shared.stages import install
@@ -250,10 +250,19 @@ def test_a_lease_of_another_is_waited_for(world: World) -> None:
     )
     outcome = world.run()
     assert isinstance(outcome, Later)
-    assert (outcome.reason, outcome.delay) == ("LeaseHeld", SETTINGS.lease_step)
+    assert (outcome.reason, outcome.delay, outcome.limit) == (
+        "LeaseHeld",
+        SETTINGS.lease_step,
+        SETTINGS.operation_limit,
+    )
     assert outcome.waits_for == "install_mesh other, who works on the cluster"
     assert world.kube.writes == []
     assert world.helm.runs == []
+    # It may have restarted workloads for hours before it meets the other worker.
+    restarts = msgspec.structs.replace(REQUEST, repairs=(Repair.RESTART_WORKLOADS,))
+    outcome = world.run(restarts)
+    assert isinstance(outcome, Later)
+    assert (outcome.reason, outcome.limit) == ("LeaseHeld", SETTINGS.restart_limit)
 
 
 def test_somebody_who_finished_before_the_lease_was_ours_left_nothing_to_do(

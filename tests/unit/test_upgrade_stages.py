@@ -337,6 +337,18 @@ def test_a_wish_that_went_back_forgets_what_failed(world: World) -> None:
     assert world.verify()[0].reason == "ChecksPassed"
 
 
+def test_the_rollback_itself_remembers_what_only_a_request_had_wished(world: World) -> None:
+    world.install(ASKED)
+    world.checks = (GOOD, BAD)
+    world.verify()
+    world.install(world.following)
+    world.verify()
+    world.chart_version("2026.6.3", "2026.8.1")
+    rolled_back(world)
+    world.install(BARE)
+    assert UpgradeRecord(world.kube).memory.failed is None
+
+
 def test_definitions_alone_are_not_tried_again_and_again(world: World) -> None:
     world.chart_version("2026.6.3", "2026.8.1")
     (world.charts / CRDS / "Chart.yaml").write_text("name: linkerd-crds\nversion: 2026.8.1\n")
