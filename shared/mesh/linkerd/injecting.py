@@ -74,13 +74,9 @@ def _difference(pod: dict[str, Any], config: dict[str, Any], roots: dict[str, An
 def _key(snapshot: MeshSnapshot) -> str:
     """A digest of what a proxy is started with: networks, trust anchors and version."""
     config = snapshot.config
-    values = (config.values if config is not None else None) or {}
-    proxy = values.get("proxy")
-    image = proxy.get("image") if isinstance(proxy, dict) else None
-    own = image.get("version") if isinstance(image, dict) else None
     facts = [
         sorted(((config.networks if config is not None else None) or "").split(",")),
         (snapshot.trust_roots or "").strip(),
-        str(own or values.get("linkerdVersion") or ""),
+        config.proxy_version if config is not None else "",
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -32,7 +32,7 @@ def look(
 ) -> Verification:
     """Observe, judge, and find the network repair; raises Temporary where the API server can't answer."""
     snapshot = proven(kube, observe(kube, namespace=profile.namespace.name))
-    version = _version(snapshot)
+    version = snapshot.config.version if snapshot.config is not None else ""
     wanted = (*checks.POST_INSTALL, *checks.BEYOND)
     expected = expected_version or version or None
     report = checks.run(snapshot, now, expected_version=expected, categories=wanted)
@@ -81,11 +81,6 @@ def _foreign(snapshot: MeshSnapshot) -> tuple[str, ...]:
         return ()
     labels = next((one.labels for one in snapshot.namespaces if one.name == snapshot.namespace), {})
     return () if is_ours(labels) else (snapshot.config.managers or ("nobody known",))
-
-
-def _version(snapshot: MeshSnapshot) -> str:
-    config = snapshot.config
-    return str((config.values or {}).get("linkerdVersion", "")) if config is not None else ""
 
 
 def _wished(profile: Profile, ranges: Ranges, snapshot: MeshSnapshot) -> str:

@@ -169,7 +169,9 @@ class _Reader:
     ) -> Folding:
         """All pods and Services, folded."""
         text = None if config is None else config.networks
-        current = Current(networks=text, trust_roots=trust_roots, version=_proxy_version(config))
+        current = Current(
+            networks=text, trust_roots=trust_roots, version=config.proxy_version if config is not None else ""
+        )
         folding = Folding(
             _parsed(text), current=current, injection=injection, namespace=self._namespace, opaque=data_plane
         )
@@ -180,15 +182,6 @@ class _Reader:
             for page in self._kube.list_raw(path):
                 _checked(path, lambda add=add, page=page: add(page))  # type: ignore[misc]
         return folding
-
-
-def _proxy_version(config: MeshConfig | None) -> str:
-    """The version that the injector gives a new proxy (charts/partials/templates/_proxy.tpl); "" where unknown."""
-    values = (config.values if config is not None else None) or {}
-    proxy = values.get("proxy")
-    image = proxy.get("image") if isinstance(proxy, dict) else None
-    own = image.get("version") if isinstance(image, dict) else None
-    return str(own or values.get("linkerdVersion") or "")
 
 
 def _parsed(text: str | None) -> cidrs.Networks | None:

@@ -102,6 +102,19 @@ class MeshConfig(msgspec.Struct, frozen=True, kw_only=True):
     annotations: dict[str, str] = {}
     managers: tuple[str, ...] = ()
 
+    @property
+    def version(self) -> str:
+        """The control plane's version; "" where the values don't tell."""
+        return str((self.values or {}).get("linkerdVersion") or "")
+
+    @property
+    def proxy_version(self) -> str:
+        """The version that the injector gives a new proxy (charts/partials/templates/_proxy.tpl); "" where unknown."""
+        proxy = (self.values or {}).get("proxy")
+        image = proxy.get("image") if isinstance(proxy, dict) else None
+        own = image.get("version") if isinstance(image, dict) else None
+        return str(own or self.version)
+
 
 class Overrides(msgspec.Struct, frozen=True):
     """Secret linkerd-config-overrides, which a CLI installation reads at its next upgrade; nothing else of it is kept.
