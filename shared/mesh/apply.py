@@ -38,14 +38,24 @@ from shared.mesh.releases import parse_manifest
 _WORKERS = 8
 
 
-def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:
-    """Do what a plan says, in its order, holding the cluster's Lease.
+def carry_out(
+    plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease
+) -> tuple[str, ...]:
+    """Do what a plan says, in its order, holding the cluster's Lease; returns what people's edits lost by it, in words.
+
+    Whether Helm may run is found out before anything is written: a certificate without the caBundle that goes with it,
+    which is Helm's to write, would be worse than none.
 
     Raises:
         Temporary: an API can't answer now, or Helm ran out of time; what was done stays done.
         Refused: the cluster rejects an object, or another manager holds a field that the plan doesn't mean to take.
         LeaseLost: another worker took the cluster.
     """
+    held = {
+        step.release.name: _held(step, kube, helm, ours)
+        for step in plan.steps
+        if isinstance(step, RunHelm) and step.installed and not step.take_over
+    }
     for step in plan.steps:
         telemetry.info(f"step: {step!r}", repair=of_step(step).value)
         lease.keep()
@@ -59,7 +69,7 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
             case ForgetRevision(_, namespace, secret):
                 kube.delete(f"/api/v1/namespaces/{namespace}/secrets/{secret}")
             case RunHelm():
-                _run_helm(step, kube, helm, ours, lease)
+                _run_helm(step, helm, lease, force=bool(held.get(step.release.name)))
             case Reapply():
                 reapply(step, kube)
             case RemoveRelease(release, namespace):
@@ -69,6 +79,7 @@ def carry_out(plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, st
                     helm.uninstall(release, namespace=namespace)
             case RemoveNamespace():
                 _remove_namespace(kube, step)
+    return taken_from_people([drift for drifts in held.values() for drift in drifts], ours)
 
 
 def _write_namespace(kube: Kube, step: WriteNamespace) -> None:
@@ -102,16 +113,33 @@ def _write_secret(kube: Kube, body: dict[str, Any]) -> None:
     _apply(kube, {**body, "metadata": {**body["metadata"], "annotations": annotations}})
 
 
-def _run_helm(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:
+def _held(step: RunHelm, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...]) -> tuple[Drift, ...]:
     release = step.release
-    force = False
-    if step.installed and not step.take_over:
-        rendered = parse_manifest(helm.template(release.chart.path, release.values, step.namespace, release.name))
-        held = find_conflicts(kube, rendered, release.name, step.namespace)
-        foreign = [drift for drift in held if not may_take_back(drift, ours)]
-        if foreign:
-            raise held_by_others(foreign, release.name)
-        force = bool(held)
+    rendered = parse_manifest(helm.template(release.chart.path, release.values, step.namespace, release.name))
+    return takeable(find_conflicts(kube, rendered, release.name, step.namespace), ours, release.name)
+
+
+def takeable(held: tuple[Drift, ...], ours: tuple[tuple[str, str, str], ...], release: str) -> tuple[Drift, ...]:
+    """What others hold against a release, where Helm may take all of it; raises Refused where it may not."""
+    foreign = [drift for drift in held if not may_take_back(drift, ours, by_hand=True)]
+    if foreign:
+        raise held_by_others(foreign, release)
+    return held
+
+
+def taken_from_people(held: Iterable[Drift], ours: tuple[tuple[str, str, str], ...]) -> tuple[str, ...]:
+    """Sentences about the fields that were edited by hand and that a run of Helm sets back to the release's."""
+    words = [
+        f"{drift.object} at {path}, held by {manager}"
+        for drift in held
+        if not may_take_back(drift, ours)
+        for manager, path in drift.owners
+    ]
+    return (f"taken back: {'; '.join(words)}",) if words else ()
+
+
+def _run_helm(step: RunHelm, helm: Helm, lease: Lease, *, force: bool) -> None:
+    release = step.release
     # Helm may take nearly as long as the Lease lasts.
     lease.renew()
     with telemetry.stage_timer(f"helm {release.name}"):

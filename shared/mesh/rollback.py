@@ -15,11 +15,10 @@ from shared import telemetry
 from shared.errors import Refused
 from shared.helm import Helm
 from shared.kube import Kube
-from shared.mesh.apply import find_conflicts, held_by_others
+from shared.mesh.apply import find_conflicts, takeable, taken_from_people
 from shared.mesh.definitions import lost_by
 from shared.mesh.installation import stored_versions
 from shared.mesh.lease import Lease
-from shared.mesh.plan import may_take_back
 from shared.mesh.releases import DeployedRelease, decode_release, newest
 from shared.mesh.upgrade import Previous, Upgrade
 
@@ -88,7 +87,7 @@ def roll_back(
             kept.append(f"release {previous.release} stays, for going back would lose {', '.join(found.kept)}")
         if found.run:
             telemetry.info(f"step: roll {previous.release} back to revision {previous.revision}")
-            _run(found, kube, helm, ours, lease)
+            kept += _run(found, kube, helm, ours, lease)
     return tuple(kept)
 
 
@@ -109,13 +108,14 @@ def _find(kube: Kube, previous: Previous) -> Return | None:
     return way_back(previous, now, decode_release(target), stored_versions(kube, now.manifest))
 
 
-def _run(found: Return, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease) -> None:
+def _run(
+    found: Return, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease
+) -> tuple[str, ...]:
     previous = found.previous
-    held = find_conflicts(kube, found.target.manifest, previous.release, previous.namespace)
-    foreign = [drift for drift in held if not may_take_back(drift, ours)]
-    if foreign:
-        raise held_by_others(foreign, previous.release)
+    conflicting = find_conflicts(kube, found.target.manifest, previous.release, previous.namespace)
+    held = takeable(conflicting, ours, previous.release)
     # Helm may take nearly as long as the Lease lasts.
     lease.renew()
     with telemetry.stage_timer(f"helm {previous.release}"):
         helm.rollback(previous.release, previous.revision, namespace=previous.namespace, force_conflicts=bool(held))
+    return taken_from_people(held, ours)

@@ -14,10 +14,12 @@ DRIFTED = "Drifted"
 """The reason of a status that only hands drift to the installer, while every check passes."""
 _NAMED = 5
 """How many drifted objects a message names."""
-_WHILE_READY = frozenset(
-    {Repair.ISSUER_RENEWAL, Repair.SERVING_CERTIFICATE_RENEWAL, Repair.RESTART_WORKLOADS, Repair.CLUSTER_NETWORKS}
-)
-"""Repairs that are made while the mesh works as it should."""
+_WHILE_READY = frozenset({Repair.ISSUER_RENEWAL, Repair.RESTART_WORKLOADS, Repair.CLUSTER_NETWORKS})
+"""Repairs that are made while the mesh works as it should.
+
+A webhook's certificate isn't one: while it is missing the checks of it are skipped, and until its caBundle follows it,
+the webhook can't be reached. Nor is an issuer near its end, once the checks warn of it.
+"""
 _ALWAYS = frozenset(
     {Repair.CONFIG, Repair.CRD, Repair.RBAC, Repair.SERVICE_ACCOUNT, Repair.SERVICE, Repair.WEBHOOK_CONFIGURATION}
 )
@@ -92,7 +94,8 @@ def conclude(
     if status.net_admin is False and profile.needs_net_admin:
         words = "the mesh works, but the cluster doesn't allow NET_ADMIN to new pods"
         return _phase(status, Phase.DEGRADED, "NetAdminOff", words), following
-    if following and not _WHILE_READY.issuperset(wanted):
+    warned = status.checks.warned and Repair.ISSUER_RENEWAL in wanted
+    if following and (warned or not _WHILE_READY.issuperset(wanted)):
         words = f"{status.mesh} passes every check, but {_drift_words(found)}; a repair is queued"
         return _phase(status, Phase.DEGRADED, DRIFTED, words), following
     if found.auditor and found.broken and not found.foreign:

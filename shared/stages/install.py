@@ -95,12 +95,13 @@ def run(
             upgrading.begin(record, plan, mesh, api, request, clock())
             try:
                 with telemetry.stage_timer("apply"):
-                    apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
+                    taken_back = apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
             except ByomeshError as error:
                 given_up = upgrading.failed(error, record, status, request)
                 if given_up is None:
                     raise
                 return given_up
+            plan = msgspec.structs.replace(plan, notes=plan.notes + taken_back)
     upgrading.forget(record, mesh, request)
     under_way = restarts.restart(request, status, api, profile, settings, clock)
     return under_way or _verify(request, status, mesh, plan)

@@ -305,15 +305,24 @@ def test_an_upgrade_takes_back_what_is_ours_and_what_gke_edits(mesh: World) -> N
 
 @beside_the_loop
 def test_an_upgrade_that_must_take_what_others_hold_is_refused(mesh: World) -> None:
-    mesh.edit(DESTINATION, {"spec": {"replicas": 2}}, manager="kubectl-scale")
+    mesh.edit(DESTINATION, {"spec": {"replicas": 2}}, manager="argocd")
     path = mesh.record_of(CONTROL_PLANE)[0]
     with pytest.raises(Refused) as raised:
         mesh.bring_about(controllerLogLevel="debug")
     assert raised.value.reason == "FieldsHeldByOthers"
-    assert "Deployment linkerd/linkerd-destination at .spec.replicas, held by kubectl-scale" in raised.value.problem
+    assert "Deployment linkerd/linkerd-destination at .spec.replicas, held by argocd" in raised.value.problem
     assert mesh.record_of(CONTROL_PLANE)[0] == path
     assert mesh.get(LEASE)["spec"].get("holderIdentity", "") == ""
-    mesh.edit(DESTINATION, {"spec": {"replicas": 1}}, manager="kubectl-scale")
+    mesh.edit(DESTINATION, {"spec": {"replicas": 1}}, manager="argocd")
+
+
+@beside_the_loop
+def test_a_renewal_takes_back_what_people_edited(mesh: World) -> None:
+    mesh.edit(DESTINATION, {"spec": {"replicas": 2}}, manager="kubectl-scale")
+    mesh.kube.delete(f"{LINKERD}/secrets/linkerd-sp-validator-k8s-tls")
+    assert mesh.bring_about().kind is Kind.UPGRADE
+    assert mesh.get(DESTINATION)["spec"]["replicas"] == 1
+    assert mesh.plan().kind is Kind.NOTHING
 
 
 LOCKED = [(CONTROL_PLANE, status) for status in sorted({*PENDING, "failed"})] + [("linkerd-crds", "pending-upgrade")]

@@ -65,8 +65,16 @@ def test_drift_that_pods_or_checks_suffer_from_is_taken_back() -> None:
 
 
 def test_renewals_are_queued_though_the_mesh_is_ready() -> None:
-    found = Found(due=(Repair.ISSUER_RENEWAL, Repair.SERVING_CERTIFICATE_RENEWAL))
+    found = Found(due=(Repair.ISSUER_RENEWAL,))
     assert concluded(FINE, found)[::3] == (Phase.READY, found.due)
+
+
+def test_a_certificate_that_a_check_warns_of_or_skips_is_no_mesh_that_is_ready() -> None:
+    ending = msgspec.structs.replace(FINE, checks=CheckSummary(warned=1))
+    for status, repair in ((ending, Repair.ISSUER_RENEWAL), (FINE, Repair.SERVING_CERTIFICATE_RENEWAL)):
+        phase, reason, message, repairs = concluded(status, Found(due=(repair,)))
+        assert (phase, reason, repairs) == (Phase.DEGRADED, "Drifted", (repair,))
+        assert message == f"linkerd passes every check, but {repair} is due; a repair is queued"
 
 
 @pytest.mark.parametrize(

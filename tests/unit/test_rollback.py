@@ -121,10 +121,19 @@ def test_a_revision_that_helm_no_longer_has_is_told(world: World) -> None:
 
 def test_fields_of_others_are_taken_back_only_where_they_are_ours(world: World) -> None:
     world.kube.put(CONFIG, config("edited"))
-    world.kube.held = lambda path: (("kubectl-edit", ".data.says"),) if path == CONFIG else ()
+    world.kube.held = lambda path: (("argocd", ".data.says"),) if path == CONFIG else ()
     with pytest.raises(Refused) as raised:
         world.roll_back()
     assert raised.value.reason == "FieldsHeldByOthers"
     assert world.helm.rollbacks == []
     world.roll_back(("ConfigMap", "config", "data"))
+    assert world.helm.rollbacks[0] == ("control", 1, True)
+
+
+def test_what_people_edited_is_taken_back_and_told(world: World) -> None:
+    world.kube.put(CONFIG, config("edited"))
+    world.kube.held = lambda path: (("kubectl-edit", ".data.says"),) if path == CONFIG else ()
+    (told,) = world.roll_back()
+    assert told.startswith("taken back: ConfigMap ")
+    assert told.endswith(" at .data.says, held by kubectl-edit")
     assert world.helm.rollbacks[0] == ("control", 1, True)

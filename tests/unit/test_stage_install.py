@@ -380,6 +380,29 @@ def test_an_upgrade_that_must_take_what_others_hold_is_refused(world: World) -> 
     assert world.helm.runs == []
 
 
+def test_nothing_is_written_where_helm_may_not_run(world: World) -> None:
+    world.installed()
+    held = world.kube.held
+    del world.kube.objects[f"{LINKERD}/secrets/linkerd-sp-validator-k8s-tls"]
+    world.kube.held = lambda path: [("argo", ".spec.group")] if path == CRD else held(path)
+    secret = f"{LINKERD}/secrets/sh.helm.release.v1.linkerd-crds.v1"
+    world.kube.objects[secret]["data"] = failed_release(world, secret)
+    with pytest.raises(Refused, match="held by argo"):
+        world.run()
+    assert f"{LINKERD}/secrets/linkerd-sp-validator-k8s-tls" not in world.kube.objects
+
+
+@pytest.mark.parametrize("manager", ["kubectl", "kubectl-edit", "kubectl-set"])
+def test_helm_takes_back_what_people_edited_which_is_told(world: World, manager: str) -> None:
+    world.installed()
+    secret = f"{LINKERD}/secrets/sh.helm.release.v1.linkerd-crds.v1"
+    world.kube.objects[secret]["data"] = failed_release(world, secret)
+    world.kube.held = lambda path: [(manager, ".spec.group")] if path == CRD else []
+    said = f"taken back: CustomResourceDefinition servers.policy.linkerd.io at .spec.group, held by {manager}"
+    assert said in told(world.run())[1]
+    assert len(world.helm.runs) == 1
+
+
 def failed_release(world: World, secret: str) -> dict[str, str]:
     """The data of a release's Secret as a run that failed leaves them."""
     release = decode_release(world.kube.objects[secret])

@@ -32,6 +32,9 @@ from shared.mesh.plan.steps import (
 )
 from shared.mesh.releases import DeployedRelease
 
+_KUBECTL = re.compile(r"kubectl(-.+)?")
+"""Field managers of kubectl's commands, by hand: kubectl-edit, kubectl-set, kubectl for `scale`, and so on."""
+
 
 def make_plan(installation: Installation, desired: Desired, *, adopt: bool = False) -> Plan:
     """Decide what to do.
@@ -119,10 +122,17 @@ def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str
     return found
 
 
-def may_take_back(drift: Drift, ours: tuple[tuple[str, str, str], ...]) -> bool:
-    """Whether every field that another manager holds against a release is one that this system repairs."""
+def may_take_back(drift: Drift, ours: tuple[tuple[str, str, str], ...], *, by_hand: bool = False) -> bool:
+    """Whether every field that another manager holds against a release may be taken back.
+
+    Args:
+        drift: what is held.
+        ours: what this system repairs, as `Desired.ours`.
+        by_hand: whether what people edited with kubectl may be taken, too: nothing would put it back.
+    """
     return all(
         manager == FIELD_MANAGER
+        or (by_hand and _KUBECTL.fullmatch(manager) is not None)
         or any(
             drift.object.kind == kind and name in ("", drift.object.name) and _is_within(path, above)
             for kind, name, above in ours
