@@ -168,10 +168,8 @@ class _Reader:
         self, config: MeshConfig | None, trust_roots: str | None, injection: Injection, *, data_plane: bool
     ) -> Folding:
         """All pods and Services, folded."""
-        text = None if config is None else config.networks
-        current = Current(
-            networks=text, trust_roots=trust_roots, version=config.proxy_version if config is not None else ""
-        )
+        text, version = (None, "") if config is None else (config.networks, config.proxy_version)
+        current = Current(networks=text, trust_roots=trust_roots, version=version)
         folding = Folding(
             _parsed(text), current=current, injection=injection, namespace=self._namespace, opaque=data_plane
         )

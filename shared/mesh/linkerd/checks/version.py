@@ -44,7 +44,7 @@ def _running(evidence: Evidence) -> str | Fault:
     config = readable_config(evidence)
     if isinstance(config, Fault):
         return Fault(f"failed to fetch linkerd-config: {config.words}")
-    return str((config.values or {}).get("linkerdVersion") or "")
+    return config.version
 
 
 def _retrieved(evidence: Evidence) -> Verdict:
