@@ -7,7 +7,7 @@ Helm revision is forgotten before Helm runs again, and Helm adopts whatever bear
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from shared import telemetry
@@ -28,6 +28,7 @@ from shared.mesh.plan import (
     RemoveNamespace,
     RemoveRelease,
     RunHelm,
+    Step,
     WriteNamespace,
     WriteObject,
     WriteSecret,
@@ -38,13 +39,22 @@ from shared.mesh.releases import parse_manifest
 _WORKERS = 8
 
 
+def _logged(step: Step) -> None:
+    telemetry.info(f"step: {step!r}", repair=of_step(step).value)
+
+
 def carry_out(
-    plan: Plan, kube: Kube, helm: Helm, ours: tuple[tuple[str, str, str], ...], lease: Lease
+    plan: Plan,
+    kube: Kube,
+    helm: Helm,
+    ours: tuple[tuple[str, str, str], ...],
+    lease: Lease,
+    tell: Callable[[Step], None] = _logged,
 ) -> tuple[str, ...]:
     """Do what a plan says, in its order, holding the cluster's Lease; returns what people's edits lost by it, in words.
 
     Whether Helm may run is found out before anything is written: a certificate without the caBundle that goes with it,
-    which is Helm's to write, would be worse than none.
+    which is Helm's to write, would be worse than none. `tell` is called before each step.
 
     Raises:
         Temporary: an API can't answer now, or Helm ran out of time; what was done stays done.
@@ -57,7 +67,7 @@ def carry_out(
         if isinstance(step, RunHelm) and step.installed and not step.take_over
     }
     for step in plan.steps:
-        telemetry.info(f"step: {step!r}", repair=of_step(step).value)
+        tell(step)
         lease.keep()
         match step:
             case WriteNamespace():

@@ -24,6 +24,7 @@ class ExtensionState(msgspec.Struct, frozen=True, kw_only=True):
         meshed: of how many of them every pod has a proxy; at least one pod each.
         waits_for: the first that isn't ready, in words; "" where all are.
         left_out: the part that the cluster refuses; "" where nothing is left out.
+        unmeshed: those that are there and of which some pod has no proxy, or that have no pod.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ExtensionState(msgspec.Struct, frozen=True, kw_only=True):
     meshed: int
     waits_for: str = ""
     left_out: str = ""
+    unmeshed: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -60,13 +62,19 @@ def look(kube: Kube, profile: Profile, options: Mapping[str, bool] | None = None
     for extension in profile.extensions:
         if (options or {}).get(extension.option) is False:
             continue
-        namespace = kube.get(f"/api/v1/namespaces/{extension.namespace.name}")
-        metadata = namespace["metadata"] if namespace is not None else {}
-        if not is_ours(metadata.get("labels")) or "deletionTimestamp" in metadata:
-            continue
-        left_out = (metadata.get("annotations") or {}).get(LEFT_OUT, "")
-        found.append(_state(kube, extension, left_out, profile.proxy))
+        state = look_at(kube, profile, extension)
+        found += [state] if state is not None else []
     return tuple(found)
+
+
+def look_at(kube: Kube, profile: Profile, extension: ExtensionProfile) -> ExtensionState | None:
+    """Look at one extension; None where byomesh didn't install it or it is on its way out. Raises as `look` does."""
+    namespace = kube.get(f"/api/v1/namespaces/{extension.namespace.name}")
+    metadata = namespace["metadata"] if namespace is not None else {}
+    if not is_ours(metadata.get("labels")) or "deletionTimestamp" in metadata:
+        return None
+    left_out = (metadata.get("annotations") or {}).get(LEFT_OUT, "")
+    return _state(kube, extension, left_out, profile.proxy)
 
 
 def waits_for(states: Iterable[ExtensionState]) -> str:
@@ -82,14 +90,17 @@ def _state(kube: Kube, extension: ExtensionProfile, left_out: str, proxy: str) -
     deployments = list(kube.list_items(f"/apis/apps/v1/namespaces/{namespace}/deployments"))
     pods = list(kube.list_items(f"/api/v1/namespaces/{namespace}/pods"))
     selectors = {str(one["metadata"]["name"]): one["spec"]["selector"].get("matchLabels") or {} for one in deployments}
+    there = [name for name in names if name in selectors]
+    unmeshed = tuple(name for name in there if not _meshed(selectors[name], pods, proxy))
     return ExtensionState(
         name=extension.name,
         option=extension.option,
         deployments=len(names),
         ready=sum(not unready(deployments, [name]) for name in names),
-        meshed=sum(_meshed(selectors[name], pods, proxy) for name in names if name in selectors),
+        meshed=len(there) - len(unmeshed),
         waits_for=unready(deployments, names),
         left_out=left_out,
+        unmeshed=unmeshed,
     )
 
 
