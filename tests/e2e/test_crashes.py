@@ -91,7 +91,7 @@ def dying_cloud() -> Iterator[Cloud]:
         )
         for name in MOMENTS:
             # Nobody's but the test's message asks for the mesh.
-            made.create(name, "--allow-net-admin", "--label", "byomesh=off")
+            made.create(name, "--standard")
         made.until(lambda: {one["status"] for one in made.clusters()} == {"RUNNING"}, "the clusters")
         yield made
 
