@@ -168,6 +168,10 @@ class MemoryHelm(Helm):
         self.taken_over: list[str] = []
         self.failure: Exception | None = None
 
+    def keep(self, secrets: str, record: Json) -> None:
+        """Write the record of a revision."""
+        self._kube.put(f"{secrets}/{record['metadata']['name']}", record)
+
     def template(
         self, chart: Path, values: Mapping[str, Any], namespace: str, name: str, *, kube_version: str = ""
     ) -> str:
@@ -209,11 +213,13 @@ class MemoryHelm(Helm):
         revision = before[name].revision + 1 if name in before else 1
 
         def keep(status: str) -> None:
-            record = release_secret(name, revision, status, chart=metadata, values=dict(values), manifest=manifest)
-            self._kube.put(f"{secrets}/{record['metadata']['name']}", record)
+            self.keep(
+                secrets, release_secret(name, revision, status, chart=metadata, values=dict(values), manifest=manifest)
+            )
 
+        assert name not in before or not before[name].pending, "Helm refuses to touch a release that is pending"
+        keep("pending-install" if revision == 1 else "pending-upgrade")
         if self.failure is not None:
-            keep("pending-install")
             failure, self.failure = self.failure, None
             raise failure
         for obj in yaml.safe_load_all(manifest):
@@ -233,7 +239,9 @@ class MemoryHelm(Helm):
     def uninstall(self, release: str, *, namespace: str, keep_history: bool = False) -> None:
         assert not keep_history
         self.removed.append((release, namespace))
-        for path, obj in list(self._kube.objects.items()):
+        # Its records go last, as Helm has it.
+        found = sorted(self._kube.objects.items(), key=lambda one: one[1].get("type") == "helm.sh/release.v1")
+        for path, obj in found:
             metadata = obj["metadata"]
             applied = (metadata.get("annotations") or {}).get("meta.helm.sh/release-name")
             recorded = (metadata.get("labels") or {}).get("name") if obj.get("type") == "helm.sh/release.v1" else None
@@ -248,8 +256,13 @@ class MemoryHelm(Helm):
         chart = {"name": old.chart, "version": old.version, "appVersion": old.app_version}
         text = yaml.safe_dump_all(old.manifest)
         again = newest(records)[release].revision + 1
+
+        def keep(status: str) -> None:
+            self.keep(secrets, release_secret(release, again, status, chart=chart, values=old.values, manifest=text))
+
+        assert not newest(records)[release].pending, "Helm refuses to touch a release that is pending"
+        keep("pending-rollback")
         for obj in old.manifest:
             wished = owned_by_helm(obj, release, namespace, namespaced=obj["kind"] == "ConfigMap")
             self._kube.apply(self._kube.path_of(wished), wished, field_manager="helm", force=force_conflicts)
-        record = release_secret(release, again, "deployed", chart=chart, values=old.values, manifest=text)
-        self._kube.put(f"{secrets}/{record['metadata']['name']}", record)
+        keep("deployed")
