@@ -156,10 +156,11 @@ class Function:
     events_file: Path
 
     def events(self) -> list[dict[str, Any]]:
-        """The CloudEvents that it got: attributes, and `data`."""
+        """The CloudEvents that it got: attributes, and `data`; a line that is still being written doesn't count yet."""
         if not self.events_file.exists():
             return []
-        return [json.loads(line) for line in self.events_file.read_text().splitlines()]
+        whole, _, _ = self.events_file.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
 
 @contextlib.contextmanager
