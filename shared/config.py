@@ -84,6 +84,9 @@ class Settings:
         "privateca.googleapis.com",
         "host[:port] of the Certificate Authority Service API",
     )
+    logging_endpoint: str = _setting(
+        "BYOMESH_LOGGING_ENDPOINT", "logging.googleapis.com", "host[:port] of the Cloud Logging API"
+    )
     pubsub_rest_endpoint: str = _setting(
         "BYOMESH_PUBSUB_REST_ENDPOINT", "https://pubsub.googleapis.com", "URL that a Cloud Tasks task publishes to"
     )

@@ -30,6 +30,7 @@ from shared.model import (
     Stage,
     VerifyRequest,
     encode,
+    status_for_the_log,
 )
 from shared.outcome import Done, Ignored, Later, Outcome
 
@@ -157,8 +158,9 @@ class Emitter:
     def status(self, status: MeshStatus) -> None:
         """Publish and log a status."""
         status = msgspec.structs.replace(status, time=self._clock(), timings=telemetry.timings())
-        telemetry.info(
+        telemetry.status(
             f"{status.phase}: {status.message}",
+            status_for_the_log(status),
             stage=self._stage,
             phase=status.phase.value,
             reason=status.reason,

@@ -2,7 +2,7 @@
 
 The lines are in Cloud Logging's format (https://cloud.google.com/logging/docs/structured-logging): `severity`,
 `message` and `time`, with the labels and the trace under `logging.googleapis.com/`. Facts are scalars chosen by the
-caller, never a message's payload.
+caller, never a message's payload; only a status is there whole.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 import msgspec
@@ -22,6 +22,9 @@ import msgspec
 from shared.errors import shorten
 
 Scalar = str | int | float | bool | None
+
+STATUS_KEY = "mesh_status"
+"""The field of a line that holds a whole MeshStatus, as it was published (less what a line can't hold)."""
 
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?:-.*)?"
@@ -135,6 +138,17 @@ def info(message: str, **facts: Scalar) -> None:
     _write("INFO", message, facts)
 
 
+def status(message: str, mesh_status: Mapping[str, object], **facts: Scalar) -> None:
+    """Say a cluster's status, whole: the log is where it is looked up later.
+
+    Args:
+        message: the status in words.
+        mesh_status: its JSON object, small enough for an entry (`shared.model.status_for_the_log`).
+        **facts: as in `info`.
+    """
+    _write("INFO", message, facts, {STATUS_KEY: mesh_status})
+
+
 def warning(message: str, **facts: Scalar) -> None:
     """Say what may need somebody's eye, such as a fault that will be tried again."""
     _write("WARNING", message, facts)
@@ -145,8 +159,9 @@ def error(message: str, **facts: Scalar) -> None:
     _write("ERROR", message, facts)
 
 
-def _write(severity: str, message: str, facts: dict[str, Scalar]) -> None:
+def _write(severity: str, message: str, facts: dict[str, Scalar], objects: Mapping[str, object] | None = None) -> None:
     line: dict[str, object] = {key: shorten(value) if isinstance(value, str) else value for key, value in facts.items()}
+    line |= objects or {}
     line |= {"severity": severity, "message": shorten(message), "time": dt.datetime.now(dt.UTC)}
     labels = _labels.get({})
     if labels:

@@ -16,9 +16,12 @@ from byomesh.local import functions, managed_namespaces, private_ca, rpc, secret
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import Authority, Issued
 from byomesh.local.build import Binaries
+from byomesh.local.cloud_logging.service import CloudLogging
+from byomesh.local.cloud_logging.service import handler as logging_handler
+from byomesh.local.cloud_logging.stdout import Printed
 from byomesh.local.clusters import Clusters
 from byomesh.local.courier import Courier
-from byomesh.local.environment import Surroundings
+from byomesh.local.environment import LOCATION, LOG_READERS, Surroundings
 from byomesh.local.eventarc import Eventarc, Trigger
 from byomesh.local.gke.manager import Gke
 from byomesh.local.gke.server import handler as gke_handler
@@ -79,12 +82,14 @@ class LocalCloud:
     clusters: Clusters
     faults: rpc.Faults
     statuses: Statuses
+    logging: CloudLogging
     functions: dict[str, functions.Function]
 
     async def restart(self, name: str) -> int:
         """Start a function anew on its old address, whether or not it still runs; returns its new process id."""
         old = self.functions[name]
         await old.process.stop()
+        self.logging.restarting(name)
         self.functions[name] = _start_function(self.surroundings, self.home, name, int(old.url.rpartition(":")[2]))
         await functions.wait_until_listening(self.functions[name])
         return self.functions[name].process.pid
@@ -117,10 +122,11 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         say("Pub/Sub")
         pubsub, rest = await _start_pubsub(ground)
         ports = {name: functions.free_port() for name in functions.NAMES}
-        clusters, eventarc, gke = await _start_gke(ground, ports["enable_net_admin"])
-        say("GKE, Cloud Tasks and Secret Manager")
+        logging = _make_logging(ground)
+        clusters, eventarc, gke = await _start_gke(ground, ports["enable_net_admin"], logging)
+        say("GKE, Cloud Tasks, Secret Manager and Cloud Logging")
         faults = rpc.Faults()
-        tasks, surroundings = await _start_apis(ground, gke, faults, pubsub.address, rest)
+        tasks, surroundings = await _start_apis(ground, gke, logging, faults, (pubsub.address, rest))
         statuses = await _make_topics(stack, pubsub, surroundings, ports)
         say("the functions")
         started = {name: _start_function(surroundings, home, name, ports[name]) for name in functions.NAMES}
@@ -138,6 +144,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
             clusters=clusters,
             faults=faults,
             statuses=statuses,
+            logging=logging,
             functions=started,
         )
 
@@ -173,7 +180,17 @@ async def _start_pubsub(ground: _Ground) -> tuple[PubSub, str]:
     return pubsub, rest
 
 
-async def _start_gke(ground: _Ground, enabler: int) -> tuple[Clusters, Eventarc, Gke]:
+def _make_logging(ground: _Ground) -> CloudLogging:
+    """Cloud Logging, with what the functions print in the automation's project."""
+    project = ground.options.project
+    logging = CloudLogging(readers={Surroundings.email(name, project) for name in LOG_READERS})
+    for name in functions.NAMES:
+        log = ground.home.logs / f"{name}.log"
+        logging.follow(name, Printed(log, name.replace("_", "-"), project, LOCATION))
+    return logging
+
+
+async def _start_gke(ground: _Ground, enabler: int, logging: CloudLogging) -> tuple[Clusters, Eventarc, Gke]:
     guard = Warden()
     clusters = Clusters(
         home=ground.home,
@@ -192,6 +209,7 @@ async def _start_gke(ground: _Ground, enabler: int) -> tuple[Clusters, Eventarc,
     eventarc.troubles = ground.options.troubles
 
     async def emit(entry: dict[str, Any]) -> None:
+        logging.write(entry)
         eventarc.write(entry)
 
     gke = Gke(backend=clusters, emit=emit, pace=ground.options.pace)
@@ -200,9 +218,10 @@ async def _start_gke(ground: _Ground, enabler: int) -> tuple[Clusters, Eventarc,
 
 
 async def _start_apis(
-    ground: _Ground, gke: Gke, faults: rpc.Faults, pubsub: str, rest: str
+    ground: _Ground, gke: Gke, logging: CloudLogging, faults: rpc.Faults, addresses: tuple[str, str]
 ) -> tuple[CloudTasks, Surroundings]:
     """The gRPC APIs on one port, with the queue, the secret and the accounts that Terraform would make."""
+    pubsub, rest = addresses
     identity, home, options = ground.identity, ground.home, ground.options
     tasks = await ground.stack.enter_async_context(
         CloudTasks(courier=ground.courier, pace=options.pace, mint=identity.issue)
@@ -212,6 +231,7 @@ async def _start_apis(
         gke_handler(gke, caller=identity.caller, faults=faults),
         secret_manager.handler(secrets, caller=identity.caller, faults=faults),
         private_ca.handler(authorities, caller=identity.caller, faults=faults),
+        logging_handler(logging, caller=identity.caller, faults=faults),
         tasks.service(caller=identity.caller, faults=faults),
     ]
     server, port = await rpc.serve(handlers, certificate_pem=ground.issued.certificate, key_pem=ground.issued.key)

@@ -20,6 +20,9 @@ _NOBODY = "http://127.0.0.1:9"
 OPERATOR = "operator"
 """The account of whoever works with the local cloud by hand; may do everything."""
 
+LOG_READERS = ("enforce_policy", OPERATOR)
+"""Accounts that have logging.logEntries.list."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
@@ -27,7 +30,7 @@ class Surroundings:
 
     Attributes:
         project: the project of topics, queue and secret.
-        apis: host:port of the gRPC APIs (GKE, Cloud Tasks, Secret Manager, CA Service), all on one port.
+        apis: host:port of the gRPC APIs (GKE, Cloud Tasks, Secret Manager, CA Service, Cloud Logging), all on one port.
         pubsub: host:port of Google's Pub/Sub test server.
         rest: http://host:port of Pub/Sub's REST API.
         authority: file of the certificate that vouches for `apis`.
@@ -70,7 +73,12 @@ class Surroundings:
 
     def account(self, name: str) -> str:
         """E-mail of a service account."""
-        return f"{name.replace('_', '-')}@{self.project}.iam.gserviceaccount.com"
+        return self.email(name, self.project)
+
+    @staticmethod
+    def email(name: str, project: str) -> str:
+        """E-mail of a service account of some project."""
+        return f"{name.replace('_', '-')}@{project}.iam.gserviceaccount.com"
 
     def of(self, function: str, folder: Path) -> dict[str, str]:
         """A function's whole environment; `folder` is its home and its place for temporary files."""
@@ -84,6 +92,7 @@ class Surroundings:
             "BYOMESH_GKE_ENDPOINT": self.apis,
             "BYOMESH_TASKS_ENDPOINT": self.apis,
             "BYOMESH_SECRET_MANAGER_ENDPOINT": self.apis,
+            "BYOMESH_LOGGING_ENDPOINT": self.apis,
             "BYOMESH_PUBSUB_REST_ENDPOINT": self.rest,
             "BYOMESH_QUEUE": self.queue,
             "BYOMESH_TASKS_SERVICE_ACCOUNT": self.account("mesh-waits"),

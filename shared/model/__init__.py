@@ -3,6 +3,7 @@
 Message fields are the contract of the topics: unknown fields are ignored, a schema above `SCHEMA` is Permanent.
 """
 
+from shared.model.bounding import status_for_the_log
 from shared.model.checks import CategoryReport, CheckOutcome, CheckReport, CheckResult, CheckSummary, FailingCheck
 from shared.model.cluster_ref import ClusterRef
 from shared.model.codec import decode, encode, from_builtins, to_builtins
@@ -50,5 +51,6 @@ __all__ = [
     "encode",
     "from_builtins",
     "known_meshes",
+    "status_for_the_log",
     "to_builtins",
 ]

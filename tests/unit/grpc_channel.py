@@ -78,7 +78,11 @@ class Channel(grpc.Channel):
         return self._handlers[method](request)
 
     def unary_stream(self, *_: Any, **__: Any) -> Any:
-        return None
+        # A client wraps each method of its API at once; none that streams is called.
+        def uncalled(*_: Any, **__: Any) -> None:
+            raise NotImplementedError
+
+        return uncalled
 
     stream_unary = stream_stream = unary_stream
 

@@ -1,0 +1,1 @@
+"""Cloud Logging as far as it is used: every audit entry of the local GKE, every line of the functions, and a query."""
