@@ -26,6 +26,10 @@ _CONTAINER_SERVICE = "container.googleapis.com"
 _METHOD = re.compile(r"google\.container\.v1(?:alpha1|beta1)?\.ClusterManager\.(?P<method>\w+)")
 _ACTED_ON = frozenset({"CreateCluster"})
 
+_BOM = b"\xef\xbb\xbf"
+"""What some editors and shells of Windows put before a UTF-8 text; no part of JSON (RFC 8259, section 8.1)."""
+_LEAST = '{"cluster": "projects/PROJECT/locations/LOCATION/clusters/NAME"}'
+
 _Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 _S = TypeVar("_S", bound=msgspec.Struct)
 _M = TypeVar("_M", InstallRequest, VerifyRequest)
@@ -189,10 +193,11 @@ def _cluster(entry: _LogEntry) -> ClusterRef:
 def _request(body: dict[str, Any], message: _Message, event: Event, kind: type[_M]) -> _M:
     if not isinstance(body.get("cluster"), str):
         # `from_builtins` reads the name; a JSON object in its place would slip past that.
+        there = f"; there is {shorten(', '.join(body), 100)}" if body and "cluster" not in body else ""
         raise Permanent(
             "MalformedMessage",
-            "the field cluster must be a cluster's resource name",
-            remedy="write it as projects/PROJECT/locations/LOCATION/clusters/NAME",
+            f"the field cluster must be a cluster's resource name{there}",
+            remedy=f"write {_LEAST}",
         )
     request = from_builtins(body, kind)
     return msgspec.structs.replace(
@@ -218,13 +223,26 @@ def _object(data: Any, what: str) -> dict[str, Any]:
     if isinstance(data, bytes | str):
         if not data:
             raise _malformed(f"{what} is empty")
+        data = data.removeprefix(_BOM) if isinstance(data, bytes) else data.removeprefix(_BOM.decode())
         try:
             data = msgspec.json.decode(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise _malformed(f"{what} is not JSON: {error}") from error
+            raise _malformed(f"{what} is not JSON: {error}{_guess(data)}") from error
     if not isinstance(data, dict):
         raise _malformed(f"{what} is {'absent' if data is None else f'a JSON {type(data).__name__}'}, not an object")
     return data
+
+
+def _guess(data: bytes | str) -> str:
+    """What somebody who typed this may have meant, in words; "" where there is no telling."""
+    begin = data[:200].lstrip() if isinstance(data, str) else data[:200].decode(errors="replace").lstrip()
+    if begin.startswith(("{'", "['", "{ '")):
+        return "; JSON's texts stand in double quotes, so put the whole of it in single ones for the shell"
+    if begin.startswith("{") and '"' not in begin:
+        return "; its double quotes are gone, so put the whole of it in single ones for the shell"
+    if begin.startswith(("projects/", "//container", "https://container")):
+        return "; it is only a name, which belongs into the field cluster"
+    return ""
 
 
 def _convert(body: dict[str, Any], kind: type[_S]) -> _S:
@@ -250,5 +268,5 @@ def _malformed(problem: str) -> Permanent:
         "MalformedEvent",
         problem,
         tried="to read an audit entry or a request",
-        remedy="send a LogEntry of GKE's audit log, or a JSON request with at least a cluster and a mesh",
+        remedy=f"send a LogEntry of GKE's audit log, or a JSON request, such as {_LEAST}",
     )

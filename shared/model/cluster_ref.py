@@ -41,7 +41,8 @@ class ClusterRef(msgspec.Struct, frozen=True, order=True):
             raise Permanent(
                 "MalformedCluster",
                 f"{text[:200]!r} is not a cluster's resource name",
-                remedy="write it as projects/PROJECT/locations/LOCATION/clusters/NAME",
+                remedy="write it as projects/PROJECT/locations/LOCATION/clusters/NAME"
+                + ("" if "/" in text else "; `byomesh rerun NAME --project PROJECT` finds a cluster by its name"),
             )
         return cls(match["project"], match["location"], match["name"])
 

@@ -43,7 +43,18 @@ def decode(data: bytes, kind: type[_M]) -> _M:
     return from_builtins(raw, kind)
 
 
-_LEAST = 'the least that works is {"cluster": "projects/P/locations/L/clusters/C", "mesh": "linkerd"}'
+_LEAST = (
+    'the least that works is {"cluster": "projects/P/locations/L/clusters/C"}; add "mesh": "linkerd" where the policy '
+    "names no mesh for the cluster"
+)
+
+
+def _as_typed(name: str) -> str:
+    """A cluster's name as people paste it: with a shell's blanks, or as the selfLink that gcloud shows."""
+    bare = name.strip().removesuffix("/")
+    for link in ("https://container.googleapis.com/v1/", "https://container.googleapis.com/v1beta1/"):
+        bare = bare.removeprefix(link)
+    return bare
 
 
 def from_builtins(raw: Any, kind: type[_M]) -> _M:
@@ -62,9 +73,10 @@ def from_builtins(raw: Any, kind: type[_M]) -> _M:
     if name is not None:
         if not isinstance(name, str):
             raise Permanent("MalformedMessage", f"cluster is {shorten(repr(name), 200)}, not a name", remedy=_LEAST)
-        raw = {**raw, "cluster": msgspec.to_builtins(ClusterRef.parse(name))}
+        raw = {**raw, "cluster": msgspec.to_builtins(ClusterRef.parse(_as_typed(name)))}
     try:
-        return msgspec.convert(raw, kind)
+        # Somebody who writes null means that nothing is said.
+        return msgspec.convert({key: value for key, value in raw.items() if value is not None}, kind)
     except msgspec.ValidationError as error:
         raise Permanent(
             "MalformedMessage", str(error), cluster=name if isinstance(name, str) else "", remedy=_LEAST

@@ -51,11 +51,11 @@ class ClusterEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Asks for a mesh on a cluster; the least that works by hand is `{"cluster": "...", "mesh": "linkerd"}`.
+    """Asks for a mesh on a cluster; the least that works by hand is `{"cluster": "..."}`.
 
     Attributes:
         cluster: full resource name in JSON.
-        mesh: name of a profile, such as `linkerd`.
+        mesh: name of a profile, such as `linkerd`; "" means the one that the policy names for the cluster.
         version: the mesh's version; None means the profile's.
         reason: why it was asked for.
         request_id: shared by everything that follows from one event.
@@ -69,7 +69,7 @@ class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """
 
     cluster: ClusterRef
-    mesh: str
+    mesh: str = ""
     version: str | None = None
     reason: Reason = Reason.RERUN
     request_id: str = ""
@@ -106,7 +106,7 @@ class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """
 
     cluster: ClusterRef
-    mesh: str
+    mesh: str = ""
     version: str | None = None
     reason: Reason = Reason.RERUN
     request_id: str = ""

@@ -9,7 +9,7 @@ from shared.config import Settings
 from shared.errors import Permanent, Refused
 from shared.model import ClusterEvent, InstallRequest, MeshStatus, Phase, Reason
 from shared.outcome import Done, Ignored, Later, Outcome
-from shared.stages import consent
+from shared.stages import asking, consent
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
         raise Refused("PolicyRefuses", decision.reason, cluster=str(request.cluster), remedy="correct the label")
     if asked is not None:
         consent.withheld(asked, decision)
-    mesh = asked.mesh if asked is not None else decision.mesh
+    mesh = asking.mesh_of(asked, decision) if asked is not None else decision.mesh
     if mesh is None:
         return Ignored(f"{request.cluster}: {decision.reason}")
     status = MeshStatus(

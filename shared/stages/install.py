@@ -19,7 +19,7 @@ from shared.mesh.profile import load_profile
 from shared.mesh.upgrade_record import UpgradeRecord
 from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
 from shared.outcome import Done, Later, Outcome
-from shared.stages import consent, restarts, upgrading
+from shared.stages import asking, consent, restarts, upgrading
 
 Connect = Callable[[gke.Cluster], kube.Kube]
 HelmFor = Callable[[gke.Cluster], Helm]
@@ -45,6 +45,7 @@ def run(
             cluster rejects.
         Permanent: the cluster is gone, the mesh unknown, the chart unusable.
     """
+    request = asking.with_mesh(request, google, rules)
     profile = load_profile(request.mesh)
     status = MeshStatus(
         cluster=request.cluster,

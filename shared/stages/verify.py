@@ -18,7 +18,7 @@ from shared.mesh.profile import Profile, load_profile
 from shared.mesh.snapshot import SHOWN
 from shared.model import CheckSummary, MeshStatus, OutdatedWorkloads, Phase, Repair, VerifyRequest
 from shared.outcome import Later, Outcome
-from shared.stages import consent
+from shared.stages import asking, consent
 from shared.stages.concluding import DRIFTED, Found, conclude
 from shared.stages.watching import Watch
 
@@ -46,6 +46,7 @@ def run(
         Refused: no mesh is wanted on the cluster, or there is no way to the control plane.
         Permanent: the cluster is gone or the mesh unknown.
     """
+    request = asking.with_mesh(request, google, rules)
     profile = load_profile(request.mesh)
     cluster = google.get(request.cluster)
     decision = policy.decide(cluster.facts, rules)

@@ -107,7 +107,7 @@ def test_malformed_messages_are_permanent(data: bytes, reason: str, words: str) 
 
 def test_an_error_about_a_readable_cluster_names_it() -> None:
     with pytest.raises(Permanent) as raised:
-        decode(f'{{"cluster": "{NAME}"}}'.encode(), InstallRequest)
+        decode(f'{{"cluster": "{NAME}", "attempt": "x"}}'.encode(), InstallRequest)
     assert raised.value.cluster == NAME
 
 
