@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from byomesh.cli import deliveries
+from byomesh.cli import deliveries, populate
 from byomesh.cli.output import Format, Output, err, escape, fail, out, phase, print_json, split_pairs, table, told
 from byomesh.local.build_display import build_with_display
 from byomesh.local.client import Client, start, stop
@@ -23,6 +23,7 @@ app = typer.Typer(
     help="GKE, Eventarc, Pub/Sub, Cloud Tasks and Secret Manager on this machine, with real clusters behind them.",
 )
 
+app.command()(populate.populate)
 app.command()(deliveries.statuses)
 app.command()(deliveries.events)
 app.command()(deliveries.publish)

@@ -15,6 +15,7 @@ from google.cloud import secretmanager_v1
 from byomesh.local import functions, managed_namespaces, private_ca, rpc, secret_manager
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import Authority, Issued
+from byomesh.local.backends import Backends, StandIns
 from byomesh.local.build import Binaries
 from byomesh.local.cloud_logging.service import CloudLogging
 from byomesh.local.cloud_logging.service import handler as logging_handler
@@ -29,10 +30,12 @@ from byomesh.local.home import Home
 from byomesh.local.identity import Identity
 from byomesh.local.journal import Journal
 from byomesh.local.pace import Pace
+from byomesh.local.populate import Populator, Told
 from byomesh.local.pubsub.backoff import DeadLetterPolicy, RetryPolicy
 from byomesh.local.pubsub.push import PushSubscription
 from byomesh.local.pubsub.rest import publish_routes
 from byomesh.local.pubsub.service import PubSub, serving
+from byomesh.local.sink import Sink
 from byomesh.local.statuses import Statuses
 from byomesh.local.tasks.service import CloudTasks
 from byomesh.local.warden import Warden
@@ -83,6 +86,7 @@ class LocalCloud:
     faults: rpc.Faults
     statuses: Statuses
     logging: CloudLogging
+    populator: Populator
     functions: dict[str, functions.Function]
 
     async def restart(self, name: str) -> int:
@@ -123,7 +127,10 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         pubsub, rest = await _start_pubsub(ground)
         ports = {name: functions.free_port() for name in functions.NAMES}
         logging = _make_logging(ground)
-        clusters, eventarc, gke = await _start_gke(ground, ports["enable_net_admin"], logging)
+        stand_ins = StandIns(ground.authority.pem)
+        clusters, eventarc, gke = await _start_gke(ground, ports["enable_net_admin"], stand_ins, logging)
+        topic = f"projects/{options.project}/topics/cluster-events"
+        sink = await stack.enter_async_context(Sink(topic=topic, pubsub=pubsub))
         say("GKE, Cloud Tasks, Secret Manager and Cloud Logging")
         faults = rpc.Faults()
         tasks, surroundings = await _start_apis(ground, gke, logging, faults, (pubsub.address, rest))
@@ -145,6 +152,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
             faults=faults,
             statuses=statuses,
             logging=logging,
+            populator=Populator(gke, stand_ins, Told(logging.write, eventarc.write, sink.write), statuses),
             functions=started,
         )
 
@@ -190,7 +198,9 @@ def _make_logging(ground: _Ground) -> CloudLogging:
     return logging
 
 
-async def _start_gke(ground: _Ground, enabler: int, logging: CloudLogging) -> tuple[Clusters, Eventarc, Gke]:
+async def _start_gke(
+    ground: _Ground, enabler: int, stand_ins: StandIns, logging: CloudLogging
+) -> tuple[Clusters, Eventarc, Gke]:
     guard = Warden()
     clusters = Clusters(
         home=ground.home,
@@ -212,7 +222,7 @@ async def _start_gke(ground: _Ground, enabler: int, logging: CloudLogging) -> tu
         logging.write(entry)
         eventarc.write(entry)
 
-    gke = Gke(backend=clusters, emit=emit, pace=ground.options.pace)
+    gke = Gke(backend=Backends(clusters, stand_ins), emit=emit, pace=ground.options.pace)
     ground.stack.push_async_callback(gke.close)
     return clusters, eventarc, gke
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from google.cloud import container_v1
 
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.cloud import LocalCloud
+from byomesh.local.gke.population import Population
 from byomesh.local.gke.state import LocalOptions, OrgPolicy
 from byomesh.local.journal import Query
 from byomesh.local.processes import ProcessError
@@ -59,6 +61,7 @@ class Control:
             ("GET", "/status", self._status),
             ("POST", "/clusters", self._create),
             ("DELETE", "/clusters", self._delete),
+            ("POST", "/population", self._populate),
             ("GET", "/kubeconfig", self._kubeconfig),
             ("GET", "/environment", self._environment),
             ("GET", "/wait", self._wait),
@@ -167,6 +170,18 @@ class Control:
             container_v1.DeleteClusterRequest(name=str(ref)), Call(principal=USER, user_agent="byomesh local")
         )
         return {"cluster": str(ref), "operation": operation.proto.name}
+
+    async def _populate(self, request: web.Request) -> dict[str, Any]:
+        """Fill the local GKE with stand-in clusters."""
+        asked = msgspec.json.decode(await request.read(), type=Population)
+        if not asked.project:
+            asked = msgspec.structs.replace(asked, project=self._cloud.options.project)
+        began = time.monotonic()
+        made = await self._cloud.populator.populate(
+            asked, Call(principal=USER, user_agent="byomesh local populate"), pace=self._cloud.options.pace.divisor
+        )
+        seconds = round(time.monotonic() - began, 3)
+        return {"first": str(made[0]), "last": str(made[-1]), "clusters": len(made), "seconds": seconds}
 
     async def _kubeconfig(self, request: web.Request) -> dict[str, Any]:
         ref = self._find(request)

@@ -102,6 +102,33 @@ class Gke:
 
         return await self._start(audited, decide)
 
+    def adopt(
+        self, ref: ClusterRef, asked: container_v1.Cluster, options: LocalOptions, running: state.Running
+    ) -> LocalCluster:
+        """Take in a cluster that was created before anybody looked: it is RUNNING, and no operation tells of it."""
+        if ref in self.clusters:
+            raise RpcFailure(grpc.StatusCode.ALREADY_EXISTS, f"Already exists: {state.zonal_name(ref)}.")
+        cluster = state.cluster_of(ref, asked, options, pods=next(self._ranges), now=self._clock())
+        state.open_endpoints(cluster, running)
+        self.clusters[ref] = cluster
+        self._settle(cluster, Status.RUNNING)
+        return cluster
+
+    def creation_of(
+        self, cluster: LocalCluster, asked: container_v1.Cluster, call: Call
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Both audit entries of the creation of a cluster that was taken in; its operation is DONE from now."""
+        request = container_v1.CreateClusterRequest(parent=cluster.ref.parent, cluster=asked)
+        audited = _audited(cluster.ref, "CreateCluster", request, call, cluster.options)
+        return self.operations.ended(audited, state.OperationType.CREATE_CLUSTER)
+
+    def occupy(self, cluster: LocalCluster, call: Call) -> None:
+        """Let an operation run on a cluster that never ends, as one does that GKE itself started and lost."""
+        audited = _audited(cluster.ref, "UpdateCluster", container_v1.UpdateClusterRequest(), call, cluster.options)
+        cluster.operation = self.operations.begin(audited, state.OperationType.UPGRADE_MASTER).facts.name
+        cluster.proto.status = Status.RECONCILING
+        cluster.touch()
+
     async def update(self, request: container_v1.UpdateClusterRequest, call: Call) -> LocalOperation:
         """Start changing a cluster's workload policy, if nothing else runs on it and the etag fits."""
         ref = validate.cluster_name(request.name)
@@ -169,7 +196,7 @@ class Gke:
             raise
         cluster = self.clusters[audited.ref]
         # No await between deciding and marking the cluster busy: two calls at once must not both pass.
-        operation = self.operations.begin(audited, work)
+        operation = self.operations.begin(audited, work.kind)
         cluster.operation = operation.facts.name
         cluster.touch()
         await self.operations.announce(operation, work)

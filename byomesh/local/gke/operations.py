@@ -92,27 +92,35 @@ class Operations:
         """Let the next operation of a type, such as UPDATE_CLUSTER, run its time and fail, its work undone."""
         self._to_fail.append((kind, failure))
 
-    def begin(self, call: audit.Audited, work: Work) -> LocalOperation:
-        """Note a new operation as RUNNING; `announce` sets it going."""
+    def begin(self, call: audit.Audited, kind: Any) -> LocalOperation:
+        """Note a new operation of a type, of `OperationType`, as RUNNING; `announce` sets it going."""
         now = self._clock()
-        name, kind = state.operation_id(now), work.kind.name
+        name = state.operation_id(now)
         operation = LocalOperation(
             call.ref,
             container_v1.Operation(
                 name=name,
                 zone=call.ref.location,
                 location=call.ref.location,
-                operation_type=work.kind,
+                operation_type=kind,
                 status=state.OperationStatus.RUNNING,
                 self_link=f"{state.API}/v1/{state.zonal_name(call.ref, 'operations', name)}",
                 target_link=f"{state.API}/v1/{state.zonal_name(call.ref)}",
                 start_time=state.timestamp(now),
             ),
             call,
-            audit.AuditedOperation(name, kind, now),
+            audit.AuditedOperation(name, kind.name, now),
         )
         self._all[name] = operation
         return operation
+
+    def ended(self, call: audit.Audited, kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Note an operation as DONE already; returns both its audit entries, which nobody else is told of."""
+        operation = self.begin(call, kind)
+        end = self._clock()
+        operation.proto.end_time = state.timestamp(end)
+        operation.proto.status = state.OperationStatus.DONE
+        return audit.first(call, operation.facts), audit.last(call, operation.facts, end)
 
     async def announce(self, operation: LocalOperation, work: Work) -> None:
         """Write an operation's first audit entry and set it going."""

@@ -46,6 +46,7 @@ class LocalOptions:
         dns_endpoint: the DNS endpoint's name where the request asks for one; None means one like GKE's.
         managed_namespaces: whether an Autopilot cluster lets nobody write to kube-system and GKE's other namespaces.
         nodes: how many nodes come after `node_seconds`. Autopilot would bring one for every pod that needs it.
+        stand_in: what answers in place of a control plane of its own (`byomesh.local.backends`); "" where it has one.
     """
 
     operation_seconds: float = 60.0
@@ -56,6 +57,7 @@ class LocalOptions:
     dns_endpoint: str | None = None
     managed_namespaces: bool = True
     nodes: int = 2
+    stand_in: str = ""
 
 
 @dataclasses.dataclass(slots=True)
