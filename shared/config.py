@@ -141,6 +141,11 @@ class Settings:
     )
     release: str = _setting("K_REVISION", "", "the running revision, as Cloud Run names it; only for the log")
 
+    @property
+    def pushed_topics(self) -> tuple[str, ...]:
+        """The topics that functions are pushed; each has a dead letter behind it."""
+        return (self.events_topic, self.install_topic, self.verify_topic)
+
     def topic(self, name: str) -> str:
         """Full resource name of a topic given by its short or full name."""
         return name if name.startswith("projects/") else f"projects/{self.project}/topics/{name}"

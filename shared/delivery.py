@@ -191,7 +191,7 @@ class Emitter:
         message = _again(request, later, since)
         topic = self._settings.topic(self._settings.events_topic) if self._stage == "enable" else self._topic(message)
         # The same for every duplicate of one delivery, so that one wait exists once.
-        stamp = request.time if isinstance(request, ClusterEvent) else since
+        stamp = request.time if isinstance(request, ClusterEvent) and request.first_seen is None else since
         name = (str(message.cluster), self._stage, message.request_id, stamp.isoformat(), str(waits))
         attributes = {**_attributes(message), WAITS: str(waits + 1)}
         tasks.waits().publish_later(topic, encode(message), attributes, later.delay, name_parts=name)

@@ -21,6 +21,8 @@ AUDIT_TYPE = "google.cloud.audit.log.v1.written"
 """CloudEvent type of an audit entry that Eventarc delivers."""
 PUBSUB_TYPE = "google.cloud.pubsub.topic.v1.messagePublished"
 """CloudEvent type of a Pub/Sub message; functions-framework makes one of a raw push (event_conversion.py)."""
+FIRST_SEEN = "first_seen"
+"""Message attribute: since when a request counts, in place of what its body says; RFC 3339."""
 
 _CONTAINER_SERVICE = "container.googleapis.com"
 _METHOD = re.compile(r"google\.container\.v1(?:alpha1|beta1)?\.ClusterManager\.(?P<method>\w+)")
@@ -166,14 +168,13 @@ def _judge(entry: _LogEntry, event: Event, message: _Message | None) -> ClusterE
         return Ignored(f"{method} of {where} has only begun; its last entry is what counts")
     if audit.status is not None and failed:
         return Ignored(f"{method} of {where} failed: {_words(audit.status)}")
-    attributes = (message.attributes if message is not None else None) or {}
     return ClusterEvent(
         cluster=_cluster(entry),
         method=method,
         operation=entry.operation.id,
         request_id=entry.operation.id,
         time=entry.timestamp or (message.publish_time if message is not None else None) or _sent(event),
-        first_seen=_time(attributes["first_seen"], "the attribute first_seen") if "first_seen" in attributes else None,
+        first_seen=_first_seen(message),
     )
 
 
@@ -203,8 +204,14 @@ def _request(body: dict[str, Any], message: _Message, event: Event, kind: type[_
     return msgspec.structs.replace(
         request,
         request_id=request.request_id or message.message_id or str(event.get("id", "")),
-        first_seen=request.first_seen or message.publish_time or _sent(event),
+        # Who publishes a message again, such as a dead letter, says since when it counts.
+        first_seen=_first_seen(message) or request.first_seen or message.publish_time or _sent(event),
     )
+
+
+def _first_seen(message: _Message | None) -> dt.datetime | None:
+    text = (message.attributes or {}).get(FIRST_SEEN) if message is not None else None
+    return _time(text, f"the attribute {FIRST_SEEN}") if text is not None else None
 
 
 def _message(event: Event) -> _Message:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from byomesh.cli import check, demo, demo_app, images, local, policy, repair, rotate, uninstall
+from byomesh.cli import check, demo, demo_app, dlq, images, local, policy, repair, rotate, uninstall
 
 app = typer.Typer(
     name="byomesh",
@@ -19,6 +19,7 @@ app.add_typer(local.app, name="local")
 app.add_typer(rotate.app, name="rotate-anchor")
 app.add_typer(policy.app, name="policy")
 app.add_typer(demo_app.app, name="demo-app")
+app.add_typer(dlq.app, name="dlq")
 app.command("check")(check.check)
 app.command("plan")(repair.plan)
 app.command("repair")(repair.repair)

@@ -303,6 +303,10 @@ async def _make_topics(
     for topic, function in PUSHES.items():
         full, dead = surroundings.topic(topic), surroundings.topic(f"{topic}-dead-letter")
         await pubsub.create_topic(dead)
+        # What is given up waits there for an operator; a topic alone would forget it.
+        await pubsub.create_pull_subscription(
+            f"projects/{surroundings.project}/subscriptions/{topic}-dead-letter", dead
+        )
         await pubsub.create_topic(full)
         await pubsub.create_subscription(
             PushSubscription(

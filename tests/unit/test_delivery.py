@@ -312,6 +312,25 @@ def test_waits_of_other_stages_clusters_and_requests_are_others(doors: Doors) ->
     assert [wait[0] for wait in doors.waits] == ["mesh-install", "cluster-events", "mesh-verify"] * len(requests)
 
 
+@pytest.mark.parametrize(
+    ("handler", "make"),
+    [
+        (install, lambda **attributes: message({**BODY, "first_seen": "2026-05-04T08:00:00Z"}, **attributes)),
+        (enable, lambda **attributes: message(ENTRY, **attributes)),
+    ],
+)
+def test_what_is_published_again_waits_anew(doors: Doors, handler: Any, make: Any) -> None:
+    later = Later(delay=15, reason="Busy", waits_for="it", limit=1e9, status=STATUS)
+    handle = handler(lambda _request: later)
+    handle(make())
+    for _ in range(2):
+        handle(make(first_seen="2026-05-04T12:00:00Z"))
+    assert len(doors.waits) == 2
+    assert doors.waits[1][1]["first_seen"] == "2026-05-04T12:00:00Z"
+    assert doors.waits[1][2]["waits"] == "1"
+    assert "first_seen" not in doors.waits[1][2]
+
+
 def test_a_waiting_event_comes_back_as_a_request_to_begin_with_enabling(doors: Doors) -> None:
     seen: list[ClusterEvent | InstallRequest] = []
 

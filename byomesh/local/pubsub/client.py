@@ -89,6 +89,17 @@ class PubSubClient:
         )
         await self._call("Subscriber/ModifyAckDeadline", request, empty_pb2.Empty.FromString)
 
+    async def take(self, subscription: str, most: int) -> list[Received]:
+        """Up to `most` messages that nobody holds, at once, held for the subscription's ack deadline."""
+        request = types.PullRequest(subscription=subscription, max_messages=most, return_immediately=True)
+        answer = await self._call("Subscriber/Pull", request, types.PullResponse.pb().FromString)
+        return [Received(one.ack_id, _message(one.message)) for one in answer.received_messages]
+
+    async def give_back(self, subscription: str, ack_ids: Sequence[str]) -> None:
+        """Lets others have held messages at once."""
+        request = types.ModifyAckDeadlineRequest(subscription=subscription, ack_ids=ack_ids, ack_deadline_seconds=0)
+        await self._call("Subscriber/ModifyAckDeadline", request, empty_pb2.Empty.FromString)
+
     async def pull(self, subscription: str) -> AsyncGenerator[Received, None]:
         """The subscription's messages as they come, without end, each held for ten minutes.
 

@@ -20,6 +20,7 @@ from byomesh.local.courier import Courier
 from byomesh.local.pace import Pace
 from byomesh.local.processes import Process
 from byomesh.local.pubsub.client import PubSubClient, outgoing
+from byomesh.local.pubsub.keeping import Keeper
 from byomesh.local.pubsub.message import Message
 from byomesh.local.pubsub.push import Pusher, PushSubscription
 
@@ -68,6 +69,7 @@ class PubSub:
         self._pushers: dict[str, Pusher] = {}
         self._dead_letters: collections.deque[DeadLetter] = collections.deque(maxlen=_DEAD_LETTERS_KEPT)
         self._watched: set[str] = set()
+        self._keepers: dict[str, Keeper] = {}
         self._readers = itertools.count(1)
         self._background = Background("Pub/Sub")
 
@@ -94,6 +96,14 @@ class PubSub:
         pusher = Pusher(subscription, self._client, self._courier, self._pace)
         self._pushers[subscription.name] = pusher
         pusher.start()
+
+    async def create_pull_subscription(self, name: str, topic: str, *, ack_seconds: int = 60) -> None:
+        """Creates projects/P/subscriptions/S, from which others pull, and keeps what nobody pulls."""
+        await self._client.create_subscription(
+            types.Subscription(name=name, topic=topic, ack_deadline_seconds=ack_seconds)
+        )
+        keeper = self._keepers[topic] = Keeper(self._client, topic, name)
+        self._background.spawn(keeper.run())
 
     async def publish(
         self, topic: str, data: bytes, attributes: Mapping[str, str] | None = None, *, ordering_key: str = ""
@@ -139,7 +149,9 @@ class PubSub:
 
     async def _collect(self, topic: str, messages: AsyncIterator[Message]) -> None:
         async for message in messages:
-            self._dead_letters.append(DeadLetter(topic, message))
+            keeper = self._keepers.get(topic)
+            if keeper is None or not keeper.is_kept(message):
+                self._dead_letters.append(DeadLetter(topic, message))
 
 
 def _described(subscription: PushSubscription) -> types.Subscription:

@@ -1,0 +1,1 @@
+"""Dead letters: messages that were refused too often, read without losing them, published again, or dropped."""
