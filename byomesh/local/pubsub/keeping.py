@@ -52,7 +52,7 @@ class Keeper:
         while True:
             await asyncio.sleep(self._every)
             try:
-                await self._look()
+                await self.look()
             except grpc.aio.AioRpcError as error:
                 _log.warning("could not keep the messages of %s: %s", self._subscription, error.details())
 
