@@ -284,18 +284,17 @@ def _show_list(letters: Sequence[Letter]) -> None:
     if not letters:
         out.print("no dead letters")
         return
-    shown = table("ID", "TOPIC", "GIVEN UP", "TRIES", "CLUSTER", "MESH", "WHY ASKED", "WHAT")
+    shown = table("ID", "TOPIC", "GIVEN UP", "TRIES", "CLUSTER", "WHAT")
     for letter in letters:
         contents = letter.contents
+        asked = " ".join(filter(None, (contents.kind, contents.reason, contents.mesh)))
         shown.add_row(
             letter.id,
             letter.topic,
-            letter.refused.strftime("%Y-%m-%d %H:%M:%S"),
+            letter.refused.strftime("%m-%d %H:%M:%S"),
             str(letter.deliveries or "-"),
             Text(contents.cluster.rpartition("/")[2] or "-"),
-            Text(contents.mesh or "-"),
-            Text(contents.reason or "-"),
-            Text(contents.kind if contents.kind != "poison" else _what(letter)),
+            Text(asked if contents.kind != "poison" else _what(letter)),
         )
     out.print(shown)
     out.print(f"{_count(len(letters))}; byomesh dlq show ID tells why")

@@ -51,7 +51,7 @@ def run(puller: MemoryPuller, publisher: MemoryPublisher, log: MemoryLog) -> Run
     assert log is not None
 
     def run(*arguments: str, answer: str = "") -> Result:
-        return CliRunner().invoke(app, ["dlq", *arguments, "--project", "mesh"], input=answer)
+        return CliRunner(env={"COLUMNS": "200"}).invoke(app, ["dlq", *arguments, "--project", "mesh"], input=answer)
 
     return run
 

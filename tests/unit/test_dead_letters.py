@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,12 +151,16 @@ def test_reading_takes_every_letter_once_and_gives_them_back() -> None:
 
 
 def test_a_message_that_came_twice_is_settled_by_its_newest_delivery() -> None:
-    puller = MemoryPuller()
+    acknowledged: list[str] = []
+
+    class Noting(MemoryPuller):
+        def acknowledge(self, subscription: str, ack_ids: Sequence[str]) -> None:
+            acknowledged.extend(ack_ids)
+            super().acknowledge(subscription, ack_ids)
+
+    puller = Noting()
     puller.put(INSTALL, b"{}")
     puller.again = 1
-    acknowledged: list[str] = []
-    acknowledge = puller.acknowledge
-    puller.acknowledge = lambda name, ids: (acknowledged.extend(ids), acknowledge(name, ids))[1]  # type: ignore[method-assign]
     taken = reader(puller)
     with taken.read(10) as held:
         taken.settle(held.letters[0])

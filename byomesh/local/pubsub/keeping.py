@@ -63,7 +63,8 @@ class Keeper:
             self._again[_key(message)] -= 1
         return known
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Publish again what is too old, and give the rest back; raises grpc.aio.AioRpcError."""
         held = await self._client.take(self._subscription, _AT_ONCE)
         if not held:
             return
