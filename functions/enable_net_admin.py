@@ -8,10 +8,11 @@ from shared.gke import gke
 from shared.model import ClusterEvent, InstallRequest
 from shared.outcome import Outcome
 from shared.stages import enable
+from shared.stages.braking import brake
 
 
 @functions_framework.cloud_event
 @delivery.Deliver[ClusterEvent | InstallRequest]("enable", events.cluster_event)
 def enable_net_admin(request: ClusterEvent | InstallRequest) -> Outcome:
     """Handle one audit entry, or a request to begin with enabling."""
-    return enable.run(request, google=gke(), rules=policy.load(settings().policy), settings=settings())
+    return enable.run(request, google=gke(), rules=policy.load(settings().policy), settings=settings(), brake=brake())

@@ -13,6 +13,7 @@ from shared.mesh.fleet import fleet_store
 from shared.model import InstallRequest
 from shared.outcome import Outcome
 from shared.stages import install
+from shared.stages.braking import brake
 
 _token = functools.cache(kube.default_token)
 
@@ -32,4 +33,5 @@ def install_mesh(request: InstallRequest) -> Outcome:
         rules=policy.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),
+        brake=brake(),
     )

@@ -11,6 +11,7 @@ from shared.gke import gke
 from shared.model import VerifyRequest
 from shared.outcome import Outcome
 from shared.stages import verify
+from shared.stages.braking import brake
 
 _token = functools.cache(kube.default_token)
 
@@ -26,4 +27,5 @@ def verify_mesh(request: VerifyRequest) -> Outcome:
         rules=policy.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),
+        brake=brake(),
     )

@@ -55,6 +55,11 @@ class Settings:
     queue: str = _setting(
         "BYOMESH_QUEUE", "", "full name of the Cloud Tasks queue that waits: projects/P/locations/L/queues/Q"
     )
+    work_queue: str = _setting(
+        "BYOMESH_WORK_QUEUE",
+        "",
+        "full name of the Cloud Tasks queue of claims, needed where the policy sets limits.clustersAtOnce",
+    )
     tasks_service_account: str = _setting(
         "BYOMESH_TASKS_SERVICE_ACCOUNT", "", "e-mail of the account whose OAuth token publishes a due task's message"
     )
@@ -116,6 +121,24 @@ class Settings:
         "BYOMESH_UPGRADE_LIMIT",
         600.0,
         "seconds after which an upgrade whose pods are not ready is rolled back; half of the readiness limit at most",
+        _seconds,
+    )
+    pause_look: float = _setting(
+        "BYOMESH_PAUSE_LOOK", 5.0, "seconds that an instance trusts its last look at the queues", _seconds
+    )
+    paused_step: float = _setting(
+        "BYOMESH_PAUSED_STEP", 300.0, "seconds between two looks at a cluster that the policy pauses", _seconds
+    )
+    capacity_step: float = _setting(
+        "BYOMESH_CAPACITY_STEP",
+        30.0,
+        "seconds between two looks for a place where as many clusters are worked on as the policy allows",
+        _seconds,
+    )
+    work_limit: float = _setting(
+        "BYOMESH_WORK_LIMIT",
+        1_200.0,
+        "seconds that a cluster's claim lasts if nobody renews it; twice a function's timeout at least",
         _seconds,
     )
     lease_duration: float = _setting(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -33,11 +33,9 @@ from shared.model import (
     status_for_the_log,
 )
 from shared.outcome import Done, Ignored, Later, Outcome
+from shared.waited import Waited
 
 _R = TypeVar("_R", bound=ClusterEvent | InstallRequest | VerifyRequest)
-
-WAITS = "waits"
-"""Message attribute: how many times this request has already waited."""
 
 
 class Deliver(Generic[_R]):
@@ -62,7 +60,7 @@ class Deliver(Generic[_R]):
                 with self._told():
                     request = self._read(event, emit)
                 if request is not None:
-                    self._act(act, request, waits_of(events.attributes(event)), emit)
+                    self._act(act, request, Waited.of(events.attributes(event), events.published(event)), emit)
 
         return handle
 
@@ -79,7 +77,7 @@ class Deliver(Generic[_R]):
             return None
         return request
 
-    def _act(self, act: Callable[[_R], Outcome], request: _R, waits: int, emit: Emitter) -> None:
+    def _act(self, act: Callable[[_R], Outcome], request: _R, waited: Waited, emit: Emitter) -> None:
         bound = {"cluster": str(request.cluster), "request_id": request.request_id, "project": settings().project}
         with telemetry.bind(**bound), self._told():
             try:
@@ -88,7 +86,7 @@ class Deliver(Generic[_R]):
                 telemetry.error(str(error), stage=self._stage, reason=error.reason)
                 emit.status(failure(error, request))
             else:
-                emit.outcome(outcome, request, waits)
+                emit.outcome(outcome, request, waited)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
@@ -102,12 +100,6 @@ class Deliver(Generic[_R]):
             # Its words may be anything, so they stay in the traceback that the platform writes.
             telemetry.error(f"unforeseen, will be tried again: {type(error).__name__}", stage=self._stage)
             raise
-
-
-def waits_of(attributes: Mapping[str, str]) -> int:
-    """How many times a message has already waited; 0 where nobody, or somebody by hand, said so."""
-    text = attributes.get(WAITS, "")
-    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def failure(error: ByomeshError, request: ClusterEvent | InstallRequest | VerifyRequest | None) -> MeshStatus:
@@ -142,13 +134,13 @@ class Emitter:
         self._stage: Stage = stage
         self._clock = clock
 
-    def outcome(self, outcome: Outcome, request: ClusterEvent | InstallRequest | VerifyRequest, waits: int) -> None:
+    def outcome(self, outcome: Outcome, request: ClusterEvent | InstallRequest | VerifyRequest, waited: Waited) -> None:
         """Publish an outcome; raises Temporary where Pub/Sub or Cloud Tasks can't take it, so that nothing is lost."""
         match outcome:
             case Ignored(reason):
                 telemetry.info(f"ignored: {reason}", stage=self._stage)
             case Later():
-                self._later(outcome, request, waits)
+                self._later(outcome, request, waited)
             case Done(status=status, next=following):
                 for message in following:
                     self._request(message)
@@ -179,21 +171,22 @@ class Emitter:
         is_verify = isinstance(message, VerifyRequest)
         return self._settings.topic(self._settings.verify_topic if is_verify else self._settings.install_topic)
 
-    def _later(self, later: Later, request: ClusterEvent | InstallRequest | VerifyRequest, waits: int) -> None:
+    def _later(self, later: Later, request: ClusterEvent | InstallRequest | VerifyRequest, waited: Waited) -> None:
         now = self._clock()
         since = later.since or request.first_seen or now
-        waited = (now - since).total_seconds()
+        age = (now - since).total_seconds() - waited.held
         status = msgspec.structs.replace(later.status, reason=later.reason, waits_for=later.waits_for)
-        if waited > later.limit:
-            words = f"waited {waited:.0f} s for {later.waits_for}, longer than the {later.limit:.0f} s allowed"
+        if age > later.limit and not later.uncounted:
+            words = f"waited {age:.0f} s for {later.waits_for}, longer than the {later.limit:.0f} s allowed"
             self.status(msgspec.structs.replace(status, phase=Phase.STUCK, message=words))
             return
         message = _again(request, later, since)
         topic = self._settings.topic(self._settings.events_topic) if self._stage == "enable" else self._topic(message)
         # The same for every duplicate of one delivery, so that one wait exists once.
         stamp = request.time if isinstance(request, ClusterEvent) and request.first_seen is None else since
-        name = (str(message.cluster), self._stage, message.request_id, stamp.isoformat(), str(waits))
-        attributes = {**_attributes(message), WAITS: str(waits + 1)}
+        name = (str(message.cluster), self._stage, message.request_id, stamp.isoformat(), str(waited.times))
+        due = now if later.uncounted else now + dt.timedelta(seconds=later.delay)
+        attributes = {**_attributes(message), **waited.again(due)}
         tasks.waits().publish_later(topic, encode(message), attributes, later.delay, name_parts=name)
         self.status(status)
 

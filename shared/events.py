@@ -135,6 +135,14 @@ def attributes(event: Event) -> dict[str, str]:
         return {}
 
 
+def published(event: Event) -> dt.datetime | None:
+    """When the Pub/Sub message was published; None for an Eventarc audit event and for what can't be read."""
+    try:
+        return _message(event).publish_time
+    except Permanent:
+        return None
+
+
 def message_id(event: Event) -> str:
     """What names this delivery and its redeliveries: the messageId, else the CloudEvent's id."""
     try:

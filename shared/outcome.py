@@ -43,6 +43,7 @@ class Later(msgspec.Struct, frozen=True, kw_only=True):
         waits_for: the same for people, such as an operation's name.
         limit: seconds since the request was first seen after which the cluster is Stuck.
         since: from when `limit` counts; the request's own first sight where None.
+        uncounted: whether this wait counts towards no limit, because its cause isn't the cluster.
         status: what is known so far; delivery adds `waits_for`, and phase Stuck past the limit.
     """
 
@@ -51,6 +52,7 @@ class Later(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: str
     limit: float
     since: dt.datetime | None = None
+    uncounted: bool = False
     status: MeshStatus
 
 

@@ -262,6 +262,7 @@ async def _start_apis(
     _prepare(secrets, surroundings)
     authorities.create_pool(surroundings.pool, "trust-anchor")
     tasks.create_queue(surroundings.queue)
+    tasks.create_queue(surroundings.work_queue)
     return tasks, surroundings
 
 

@@ -58,6 +58,11 @@ class Surroundings:
         return f"projects/{self.project}/locations/{LOCATION}/queues/mesh-waits"
 
     @property
+    def work_queue(self) -> str:
+        """Full name of the queue of claims."""
+        return f"projects/{self.project}/locations/{LOCATION}/queues/mesh-work"
+
+    @property
     def secret(self) -> str:
         """Full name of the trust anchor's secret."""
         return f"projects/{self.project}/secrets/mesh-trust-anchor"
@@ -95,6 +100,9 @@ class Surroundings:
             "BYOMESH_LOGGING_ENDPOINT": self.apis,
             "BYOMESH_PUBSUB_REST_ENDPOINT": self.rest,
             "BYOMESH_QUEUE": self.queue,
+            "BYOMESH_WORK_QUEUE": self.work_queue,
+            # The queue divides a claim's time by the pace, and nothing that is worked on goes faster by it.
+            "BYOMESH_WORK_LIMIT": "36000",
             "BYOMESH_TASKS_SERVICE_ACCOUNT": self.account("mesh-waits"),
             "BYOMESH_PRIVATE_CA_ENDPOINT": self.apis,
             **({"BYOMESH_CA_POOL": self.pool} if self.ca_service else {"BYOMESH_TRUST_ANCHOR_SECRET": self.secret}),

@@ -9,11 +9,17 @@ from shared.config import Settings
 from shared.errors import Permanent, Refused
 from shared.model import ClusterEvent, InstallRequest, MeshStatus, Phase, Reason
 from shared.outcome import Done, Ignored, Later, Outcome
-from shared.stages import asking, consent
+from shared.stages import asking, braking, consent
+from shared.stages.braking import RELEASED, Brake
 
 
 def run(
-    request: ClusterEvent | InstallRequest, *, google: gke.Gke, rules: policy.Policy, settings: Settings
+    request: ClusterEvent | InstallRequest,
+    *,
+    google: gke.Gke,
+    rules: policy.Policy,
+    settings: Settings,
+    brake: Brake = RELEASED,
 ) -> Outcome:
     """Allow NET_ADMIN where the policy wants a mesh, and queue its installation.
 
@@ -22,6 +28,7 @@ def run(
         google: the GKE API.
         rules: which cluster gets which mesh.
         settings: delays and limits.
+        brake: whether a cluster may be changed now.
 
     Raises:
         Temporary: the GKE API can't answer now.
@@ -69,7 +76,8 @@ def run(
     )
     if not _must_allow(cluster, decision):
         return Done(status=status, next=(install,))
-    return _allow(cluster, install, status, google=google, settings=settings)
+    paused = braking.held_up(brake, settings, status)
+    return paused or _allow(cluster, install, status, google=google, settings=settings)
 
 
 def _must_allow(cluster: gke.Cluster, decision: policy.Decision) -> bool:

@@ -19,7 +19,8 @@ from shared.mesh.profile import load_profile
 from shared.mesh.upgrade_record import UpgradeRecord
 from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
 from shared.outcome import Done, Later, Outcome
-from shared.stages import asking, consent, restarts, upgrading
+from shared.stages import asking, braking, consent, restarts, upgrading
+from shared.stages.braking import RELEASED, Brake
 
 Connect = Callable[[gke.Cluster], kube.Kube]
 HelmFor = Callable[[gke.Cluster], Helm]
@@ -36,6 +37,7 @@ def run(
     rules: policy.Policy,
     settings: Settings,
     clock: Clock,
+    brake: Brake = RELEASED,
 ) -> Outcome:
     """Install, upgrade or repair a mesh, or find that there is nothing to do; then queue its verification.
 
@@ -69,7 +71,9 @@ def run(
         net_admin=cluster.allow_net_admin if cluster.autopilot else None,
     )
     waiting = Waiting(settings, status, limit)
-    not_now = consent.withheld(request, decision) or _unsettled(cluster, waiting)
+    not_now = (
+        consent.withheld(request, decision) or _unsettled(cluster, waiting) or braking.held_up(brake, settings, status)
+    )
     if not_now is not None:
         return not_now
     api = connect(cluster)

@@ -19,6 +19,7 @@ from shared.mesh.snapshot import SHOWN
 from shared.model import CheckSummary, MeshStatus, OutdatedWorkloads, Phase, Repair, VerifyRequest
 from shared.outcome import Later, Outcome
 from shared.stages import asking, consent
+from shared.stages.braking import RELEASED, Brake
 from shared.stages.concluding import DRIFTED, Found, conclude
 from shared.stages.watching import Watch
 
@@ -38,6 +39,7 @@ def run(
     rules: policy.Policy,
     settings: Settings,
     clock: Clock,
+    brake: Brake = RELEASED,
 ) -> Outcome:
     """Wait a moment for readiness, check, repair clusterNetworks, look again, and report.
 
@@ -79,7 +81,8 @@ def run(
         seen = look()
     repaired: tuple[str, ...] = ()
     patched: frozenset[str] = frozenset()
-    if seen.repairs and not seen.foreign and not auditor and request.attempt < settings.repair_attempts:
+    mends = seen.repairs and not seen.foreign and not auditor and request.attempt < settings.repair_attempts
+    if mends and not brake.paused():
         telemetry.warning(
             "checks failed; repairing", failing="; ".join(one.error for one in CheckSummary.of(seen.report).failing)
         )

@@ -14,7 +14,7 @@ from cloudevents.http import CloudEvent
 
 from shared import delivery, events
 from shared.config import Settings
-from shared.delivery import Deliver, waits_of
+from shared.delivery import Deliver
 from shared.errors import ByomeshError, Permanent, Refused, Temporary
 from shared.model import (
     ClusterEvent,
@@ -27,6 +27,7 @@ from shared.model import (
 )
 from shared.outcome import Done, Ignored, Later, Outcome
 from shared.tasks import task_name
+from shared.waited import Waited
 from tests.unit.doors import EU1, NOW
 
 SETTINGS = Settings(project="mesh", queue="projects/mesh/locations/l/queues/waits")
@@ -376,7 +377,7 @@ def test_past_its_limit_a_wait_is_stuck(doors: Doors, since: dt.datetime | None,
         first_seen=dt.datetime(2026, 5, 4, 8, 59, 30, tzinfo=dt.UTC),
     )
     emit = delivery.Emitter(SETTINGS, "install", lambda: NOW)
-    emit.outcome(later(since=since, limit=limit), request, 3)
+    emit.outcome(later(since=since, limit=limit), request, Waited(3))
     (status,) = doors.statuses
     assert status["reason"] == "OperationRunning"
     assert status["waits_for"] == "operation op-2"
@@ -395,13 +396,35 @@ def test_past_its_limit_a_wait_is_stuck(doors: Doors, since: dt.datetime | None,
 
 def test_a_request_that_nobody_dated_waits_from_now_on(doors: Doors) -> None:
     emit = delivery.Emitter(SETTINGS, "verify", lambda: NOW)
-    emit.outcome(later(limit=0), VerifyRequest(cluster=EU1, mesh="linkerd"), 0)
+    emit.outcome(later(limit=0), VerifyRequest(cluster=EU1, mesh="linkerd"), Waited())
     assert doors.waits[0][1]["first_seen"] == "2026-05-04T09:00:00Z"
 
 
-@pytest.mark.parametrize(("text", "waits"), [(None, 0), ("", 0), ("7", 7), ("x", 0), ("-1", 0), ("²", 0)])
-def test_waits_are_counted_from_what_the_message_says(text: str | None, waits: int) -> None:
-    assert waits_of({} if text is None else {"waits": text}) == waits
+def test_a_wait_that_the_fleet_imposes_has_no_end_and_counts_towards_none(doors: Doors) -> None:
+    emit = delivery.Emitter(SETTINGS, "install", lambda: NOW)
+    old = InstallRequest(cluster=EU1, mesh="linkerd", request_id="r", first_seen=NOW - dt.timedelta(days=3))
+    emit.outcome(later(limit=1.0, uncounted=True), old, Waited(times=4, held=7.5))
+    ((_, body, attributes, delay, _),) = doors.waits
+    assert (delay, attributes["waits"], attributes["held"]) == (15.0, "5", "7.500")
+    # From now on, until it is published again, nothing counts.
+    assert attributes["due"] == NOW.isoformat()
+    assert body["first_seen"] == "2026-05-01T09:00:00Z"
+    assert doors.statuses[0]["phase"] == "Pending"
+
+
+def test_time_that_a_message_was_held_does_not_make_it_stuck(doors: Doors) -> None:
+    """Its queue was paused for two hours, while it waited for an operation that may take one."""
+    due = "2026-05-04T09:00:15+00:00"
+    body = {**BODY, "first_seen": "2026-05-04T09:00:00Z", "request_id": "r"}
+    back = message(body, "2026-05-04T11:00:15Z", waits="1", due=due)
+    emit = delivery.Emitter(SETTINGS, "install", lambda: NOW + dt.timedelta(hours=2, seconds=20))
+    waited = Waited.of(events.attributes(back), events.published(back))
+    assert waited == Waited(times=1, held=7200.0)
+    emit.outcome(later(limit=3600.0), events.install_request(back), waited)
+    ((_, again, attributes, _, _),) = doors.waits
+    assert (again["first_seen"], attributes["held"]) == ("2026-05-04T09:00:00Z", "7200.000")
+    emit.outcome(later(limit=3600.0), events.install_request(back), Waited(times=1))
+    assert doors.statuses[-1]["phase"] == "Stuck"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from shared.model import InstallRequest, VerifyRequest
 from shared.outcome import Done, Outcome
 from shared.policy import BUILT_IN
 from shared.secret_manager import SecretVersion
+from shared.stages.braking import Brake
 from tests.unit.doors import EU1, NOW, MemoryGke, MemorySecrets, autopilot
 
 SETTINGS = Settings(project="mesh", trust_anchor_secret="projects/mesh/secrets/anchor")
@@ -62,13 +63,15 @@ def event() -> CloudEvent:
 def test_enabling_needs_gke_alone(stage: Stage) -> None:
     enable_net_admin.enable_net_admin(event())
     assert isinstance(stage.request, InstallRequest)
+    brake = stage.doors.pop("brake")
     assert stage.doors == {"google": GOOGLE, "rules": BUILT_IN, "settings": SETTINGS}
+    assert isinstance(brake, Brake)
 
 
 def test_installing_has_a_connection_helm_and_the_fleets_trust(stage: Stage) -> None:
     install_mesh.install_mesh(event())
     assert isinstance(stage.request, InstallRequest)
-    assert stage.doors.keys() == {"google", "connect", "helm_for", "store", "rules", "settings", "clock"}
+    assert stage.doors.keys() == {"google", "connect", "helm_for", "store", "rules", "settings", "clock", "brake"}
     cluster = autopilot(access=gke.ControlPlaneAccess(endpoint="gke-1.europe-west1.gke.goog"))
     assert isinstance(stage.doors["connect"](cluster), Kube)
     helm = stage.doors["helm_for"](cluster)
@@ -83,7 +86,7 @@ def test_installing_has_a_connection_helm_and_the_fleets_trust(stage: Stage) -> 
 def test_verifying_has_a_connection_and_no_helm(stage: Stage) -> None:
     verify_mesh.verify_mesh(event())
     assert isinstance(stage.request, VerifyRequest)
-    assert stage.doors.keys() == {"google", "connect", "rules", "settings", "clock"}
+    assert stage.doors.keys() == {"google", "connect", "rules", "settings", "clock", "brake"}
     assert isinstance(stage.doors["connect"](autopilot()), Kube)
 
 

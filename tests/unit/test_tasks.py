@@ -107,7 +107,7 @@ def test_the_door_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
         made.append(options)
         return object()
 
-    monkeypatch.setattr("shared.tasks.tasks_v2.CloudTasksClient", make)
+    monkeypatch.setattr("shared.tasks.client.tasks_v2.CloudTasksClient", make)
     tasks.waits.cache_clear()
     try:
         assert tasks.waits() is tasks.waits()

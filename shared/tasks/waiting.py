@@ -1,18 +1,12 @@
-"""The only door to Cloud Tasks (google-cloud-tasks): a wait is a task that publishes a message when due.
-
-The task's target is Pub/Sub's own REST method `topics.publish`, called with an OAuth token of the settings' service
-account, so nothing of ours has to be running meanwhile.
-"""
+"""A wait: a task that publishes a message when due."""
 
 from __future__ import annotations
 
-import base64
 import datetime as dt
 import functools
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import tasks_v2
@@ -20,9 +14,7 @@ from google.cloud import tasks_v2
 from shared import google_errors
 from shared.config import Settings, settings
 from shared.errors import Temporary
-
-_TIMEOUT = 10.0
-_PUBSUB_SCOPE = "https://www.googleapis.com/auth/pubsub"
+from shared.tasks.client import TIMEOUT, client_of, publishing_task, shared_client
 
 
 def task_name(queue: str, name_parts: Sequence[str]) -> str:
@@ -33,12 +25,6 @@ def task_name(queue: str, name_parts: Sequence[str]) -> str:
     """
     text = "".join(f"{len(part)}:{part}" for part in name_parts)
     return f"{queue}/tasks/{hashlib.sha256(text.encode()).hexdigest()[:40]}"
-
-
-def publish_body(data: bytes, attributes: Mapping[str, str]) -> bytes:
-    """The body of `POST …/v1/TOPIC:publish` (google.pubsub.v1.PublishRequest as JSON); pure."""
-    message = {"data": base64.b64encode(data).decode("ascii"), "attributes": dict(attributes)}
-    return msgspec.json.encode({"messages": [message]})
 
 
 class Waits:
@@ -52,8 +38,7 @@ class Waits:
     ) -> None:
         self._settings = config
         self._clock = clock
-        with google_errors.translated(tried="to make a client of Cloud Tasks"):
-            self._client = client or tasks_v2.CloudTasksClient(client_options={"api_endpoint": config.tasks_endpoint})
+        self._client = client or client_of(config)
 
     def publish_later(
         self, topic: str, data: bytes, attributes: Mapping[str, str], delay: float, *, name_parts: Sequence[str]
@@ -74,22 +59,11 @@ class Waits:
             Temporary: Cloud Tasks can't take it, the queue is missing, or IAM doesn't allow it (yet): the caller's own
                 delivery must come again, or the wait would be lost.
         """
-        task = tasks_v2.Task(
-            name=task_name(self._settings.queue, name_parts),
-            schedule_time=self._clock() + dt.timedelta(seconds=delay),
-            http_request=tasks_v2.HttpRequest(
-                url=f"{self._settings.pubsub_rest_endpoint}/v1/{topic}:publish",
-                http_method=tasks_v2.HttpMethod.POST,
-                headers={"Content-Type": "application/json"},
-                body=publish_body(data, attributes),
-                oauth_token=tasks_v2.OAuthToken(
-                    service_account_email=self._settings.tasks_service_account, scope=_PUBSUB_SCOPE
-                ),
-            ),
-        )
+        task = publishing_task(self._settings, topic, data, attributes, due=self._clock() + dt.timedelta(seconds=delay))
+        task.name = task_name(self._settings.queue, name_parts)
         tried = f"to queue a wait of {delay:g} s in {self._settings.queue}"
         try:
-            self._client.create_task(parent=self._settings.queue, task=task, timeout=_TIMEOUT)
+            self._client.create_task(parent=self._settings.queue, task=task, timeout=TIMEOUT)
         except exceptions.AlreadyExists:
             return False
         except exceptions.NotFound as error:
@@ -104,4 +78,4 @@ class Waits:
 @functools.cache
 def waits() -> Waits:
     """This process's door, made with its settings at the first call."""
-    return Waits(settings())
+    return Waits(settings(), client=shared_client())
