@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from byomesh.cli import check, demo, demo_app, dlq, images, local, policy, repair, rotate, uninstall
+from byomesh.cli import check, demo, demo_app, dlq, images, local, pause, policy, repair, rerun, rotate, uninstall
 
 app = typer.Typer(
     name="byomesh",
@@ -25,6 +25,9 @@ app.command("plan")(repair.plan)
 app.command("repair")(repair.repair)
 app.command("uninstall")(uninstall.uninstall)
 app.command("images")(images.images)
+app.command("rerun")(rerun.rerun)
+app.command("pause")(pause.pause)
+app.command("resume")(pause.resume)
 app.command("demo")(demo.demo)
 
 

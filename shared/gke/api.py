@@ -71,6 +71,19 @@ class OperationState(msgspec.Struct, frozen=True):
     kind: str
 
 
+class Listing(msgspec.Struct, frozen=True):
+    """The clusters of a project.
+
+    Attributes:
+        clusters: those that GKE told of.
+        missing_zones: locations that it couldn't reach, so that clusters may be missing
+            (google.container.v1.ListClustersResponse).
+    """
+
+    clusters: tuple[Cluster, ...]
+    missing_zones: tuple[str, ...] = ()
+
+
 class Gke:
     """The GKE API at the settings' endpoint; one client, made once and used by every call."""
 
@@ -99,7 +112,11 @@ class Gke:
         return read_cluster(ref, found)
 
     def list(self, project: str) -> tuple[ClusterRef, ...]:
-        """The clusters of a project, in every location that GKE reaches.
+        """The clusters of a project, in every location that GKE reaches; raises as `listing` does."""
+        return tuple(one.ref for one in self.listing(project).clusters)
+
+    def listing(self, project: str) -> Listing:
+        """The clusters of a project as they are, in every location that GKE reaches.
 
         Raises:
             Temporary: the API can't answer, or IAM doesn't allow it (yet).
@@ -111,7 +128,8 @@ class Gke:
             raise google_errors.translate(
                 error, tried=f"ListClusters in {parent}", needs="container.clusters.list"
             ) from error
-        return tuple(ClusterRef(project, one.location, one.name) for one in found.clusters)
+        clusters = tuple(read_cluster(ClusterRef(project, one.location, one.name), one) for one in found.clusters)
+        return Listing(clusters, tuple(found.missing_zones))
 
     def allow_net_admin(self, ref: ClusterRef, etag: str) -> Started | Busy:
         """Turn on the workload policy allow-net-admin, if the cluster is still as `etag` says.

@@ -32,6 +32,21 @@ class QueueState(msgspec.Struct, frozen=True):
     paused: bool
 
 
+def queue_of(config: Settings) -> str:
+    """Full name of the queue of waits.
+
+    Raises:
+        Permanent: no setting names it.
+    """
+    if not config.queue:
+        raise Permanent(
+            "QueueUnknown",
+            "no setting names the Cloud Tasks queue of waits",
+            remedy="set BYOMESH_QUEUE to projects/P/locations/L/queues/Q",
+        )
+    return config.queue
+
+
 class Queues:
     """The queue of waits, and that of claims where the settings name one; paused and resumed together."""
 
@@ -53,13 +68,7 @@ class Queues:
         Raises:
             Permanent: no setting names it.
         """
-        if not self._settings.queue:
-            raise Permanent(
-                "QueueUnknown",
-                "no setting names the Cloud Tasks queue of waits",
-                remedy="set BYOMESH_QUEUE to projects/P/locations/L/queues/Q",
-            )
-        return tuple(name for name in (self._settings.queue, self._settings.work_queue) if name)
+        return tuple(name for name in (queue_of(self._settings), self._settings.work_queue) if name)
 
     def paused(self) -> bool:
         """Whether the queue of waits is paused, as of `pause_look` seconds ago at most.

@@ -1,0 +1,1 @@
+"""Reruns by hand: which clusters, which messages, when, and how each ended."""
