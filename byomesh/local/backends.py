@@ -4,34 +4,48 @@ from __future__ import annotations
 
 from byomesh.local.gke.population import Behind
 from byomesh.local.gke.state import Backend, LocalCluster, Running
+from byomesh.local.stand_in import StandIn
+from byomesh.local.stand_in.cluster import Facts, populated
 
 _NOBODY = "127.0.0.1:9"
 """Discard's port, where nobody listens: a connection is refused at once."""
 
 
 class StandIns:
-    """The backend of clusters that have no control plane of their own; any number of them costs nothing."""
+    """The backend of clusters that have no control plane of their own; any number of them costs nearly nothing."""
 
-    def __init__(self, authority_pem: bytes) -> None:
-        """`authority_pem` is what such a cluster calls its own CA."""
+    def __init__(self, authority_pem: bytes, server: StandIn) -> None:
+        """Nothing is started yet.
+
+        Args:
+            authority_pem: what such a cluster calls its own CA; `server`'s certificate is of it.
+            server: answers for the clusters that have a stand-in.
+        """
+        self.server = server
         self._authority = authority_pem
 
-    async def running(self, _behind: Behind) -> Running:
-        """What answers for a cluster."""
-        return Running(_NOBODY, self._authority)
-
     async def create(self, cluster: LocalCluster) -> Running:
-        """Nothing is to be started."""
-        return await self.running(Behind(cluster.options.stand_in))
+        """Have a cluster answered for, if somebody is to."""
+        if cluster.options.stand_in != Behind.KUBERNETES:
+            return Running(_NOBODY, self._authority)
+        facts = Facts(
+            name=cluster.ref.name,
+            autopilot=cluster.autopilot,
+            net_admin=lambda: cluster.net_admin,
+            pods=cluster.pods_cidr,
+            services=cluster.services_cidr,
+        )
+        return Running(await self.server.serve(str(cluster.ref), populated(facts)), self._authority)
 
     async def delete(self, cluster: LocalCluster) -> None:
-        """Nothing is to be stopped."""
+        """Let nobody answer for a cluster any more."""
+        self.server.forget(str(cluster.ref))
 
     async def allow_net_admin(self, cluster: LocalCluster, allowed: bool) -> None:
-        """There is no Warden to tell."""
+        """Its stand-in asks for itself."""
 
     async def nodes(self, cluster: LocalCluster) -> None:
-        """No node ever comes."""
+        """A stand-in has them from the start."""
 
 
 class Backends:

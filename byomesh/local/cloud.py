@@ -36,6 +36,7 @@ from byomesh.local.pubsub.push import PushSubscription
 from byomesh.local.pubsub.rest import publish_routes
 from byomesh.local.pubsub.service import PubSub, serving
 from byomesh.local.sink import Sink
+from byomesh.local.stand_in import StandIn
 from byomesh.local.statuses import Statuses
 from byomesh.local.tasks.service import CloudTasks
 from byomesh.local.warden import Warden
@@ -127,7 +128,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         pubsub, rest = await _start_pubsub(ground)
         ports = {name: functions.free_port() for name in functions.NAMES}
         logging = _make_logging(ground)
-        stand_ins = StandIns(ground.authority.pem)
+        stand_ins = StandIns(ground.authority.pem, await stack.enter_async_context(StandIn(_tls(ground))))
         clusters, eventarc, gke = await _start_gke(ground, ports["enable_net_admin"], stand_ins, logging)
         topic = f"projects/{options.project}/topics/cluster-events"
         sink = await stack.enter_async_context(Sink(topic=topic, pubsub=pubsub))
@@ -152,7 +153,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
             faults=faults,
             statuses=statuses,
             logging=logging,
-            populator=Populator(gke, stand_ins, Told(logging.write, eventarc.write, sink.write), statuses),
+            populator=Populator(gke, Told(logging.write, eventarc.write, sink.write), statuses),
             functions=started,
         )
 
@@ -323,9 +324,13 @@ async def _make_topics(
 
 
 async def _serve_https(ground: _Ground, routes: list[web.RouteDef]) -> str:
+    return f"https://127.0.0.1:{await serve(ground.stack, routes, _tls(ground))}"
+
+
+def _tls(ground: _Ground) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*ground.issued.save(ground.home.keys, "server"))
-    return f"https://127.0.0.1:{await serve(ground.stack, routes, context)}"
+    return context
 
 
 async def serve(stack: contextlib.AsyncExitStack, routes: list[web.RouteDef], tls: ssl.SSLContext | None = None) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from google.cloud import container_v1
 
 from byomesh.local.audit_stream import Entry
-from byomesh.local.backends import StandIns
 from byomesh.local.gke import population
 from byomesh.local.gke.manager import Gke
 from byomesh.local.gke.population import Envelope, Population
@@ -40,10 +39,9 @@ class Told:
 class Populator:
     """Makes stand-in clusters in the local GKE, and tells of them by Eventarc, by a log sink, or not at all."""
 
-    def __init__(self, gke: Gke, stand_ins: StandIns, told: Told, statuses: Statuses) -> None:
+    def __init__(self, gke: Gke, told: Told, statuses: Statuses) -> None:
         self._gke = gke
         self._statuses = statuses
-        self._stand_ins = stand_ins
         self._told = told
 
     async def populate(self, asked: Population, call: Call, *, pace: float) -> list[ClusterRef]:
@@ -58,12 +56,11 @@ class Populator:
             ValueError: the clusters can't be named so.
         """
         options = LocalOptions(operation_seconds=asked.operation_seconds * pace, stand_in=asked.behind)
-        running = await self._stand_ins.running(asked.behind)
         made: list[tuple[LocalCluster, container_v1.Cluster]] = []
         for position, ref in enumerate(list(asked.names(self._gke.clusters))):
             wish = population.asked(ref, asked, position)
             self._statuses.begin_anew(ref)
-            made.append((self._gke.adopt(ref, wish, options, running), wish))
+            made.append((await self._gke.adopt(ref, wish, options), wish))
             if asked.busy:
                 self._gke.occupy(made[-1][0], call)
             if position % _AT_ONCE == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from byomesh.local.gke.state import LocalCluster, Running
 from byomesh.local.pace import Pace
 from byomesh.local.populate import Populator, Told
 from byomesh.local.rpc import Call, Faults
+from byomesh.local.stand_in import StandIn
 from byomesh.local.statuses import Statuses
 from shared import events
 from shared.gke import read_cluster
@@ -54,14 +56,15 @@ class World:
     """A GKE API with a real client of it, and what fills it."""
 
     def __init__(self) -> None:
-        stand_ins = StandIns(b"-----BEGIN CERTIFICATE-----\n")
+        # Nobody is answered for, so no certificate is needed.
+        stand_ins = StandIns(b"-----BEGIN CERTIFICATE-----\n", StandIn(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)))
         self.log: list[Entry] = []
         self.eventarc: list[Entry] = []
         self.sink: list[Entry] = []
         self.gke = Gke(backend=Backends(NoPlanes(), stand_ins), emit=self._emit, pace=Pace(PACE))
         self.client: v1.ClusterManagerClient
         told = Told(self.log.append, self.eventarc.append, self.sink.append)
-        self.populator = Populator(self.gke, stand_ins, told, Statuses())
+        self.populator = Populator(self.gke, told, Statuses())
 
     async def _emit(self, entry: Entry) -> None:
         self.log.append(entry)

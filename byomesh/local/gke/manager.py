@@ -102,14 +102,12 @@ class Gke:
 
         return await self._start(audited, decide)
 
-    def adopt(
-        self, ref: ClusterRef, asked: container_v1.Cluster, options: LocalOptions, running: state.Running
-    ) -> LocalCluster:
+    async def adopt(self, ref: ClusterRef, asked: container_v1.Cluster, options: LocalOptions) -> LocalCluster:
         """Take in a cluster that was created before anybody looked: it is RUNNING, and no operation tells of it."""
         if ref in self.clusters:
             raise RpcFailure(grpc.StatusCode.ALREADY_EXISTS, f"Already exists: {state.zonal_name(ref)}.")
         cluster = state.cluster_of(ref, asked, options, pods=next(self._ranges), now=self._clock())
-        state.open_endpoints(cluster, running)
+        state.open_endpoints(cluster, await self._backend.create(cluster))
         self.clusters[ref] = cluster
         self._settle(cluster, Status.RUNNING)
         return cluster

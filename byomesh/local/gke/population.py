@@ -43,9 +43,11 @@ class Behind(enum.StrEnum):
 
     Values:
         NOTHING: connections are refused.
+        KUBERNETES: an API server in memory, on which a mesh can be installed (`byomesh.local.stand_in`).
     """
 
     NOTHING = "nothing"
+    KUBERNETES = "kubernetes"
 
 
 class Envelope(enum.StrEnum):

@@ -13,7 +13,7 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from byomesh.local.stand_in import kinds
+from byomesh.local.stand_in import kinds, protobuf
 from byomesh.local.stand_in.store import Answer, Store, refusal
 
 _VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.3-gke.1", "platform": "linux/amd64"}
@@ -65,29 +65,42 @@ class StandIn:
         self.decide: Decide = lambda _request: None
         self._tls = tls
         self._clusters: dict[int, tuple[str, Store]] = {}
-        self._servers: list[asyncio.Server] = []
+        self._servers: dict[int, asyncio.Server] = {}
         self._handler = web.Server(self._answer)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         await self._handler.shutdown(0.2)
 
     async def serve(self, name: str, store: Store) -> str:
         """Serve a cluster from now on; returns `127.0.0.1:PORT`."""
         server = await asyncio.get_running_loop().create_server(self._handler, "127.0.0.1", 0, ssl=self._tls)
-        self._servers.append(server)
         port: int = server.sockets[0].getsockname()[1]
+        self._servers[port] = server
         self._clusters[port] = (name, store)
         return f"127.0.0.1:{port}"
+
+    def store(self, name: str) -> Store | None:
+        """The objects of a cluster; None where none is served under that name."""
+        return next((store for known, store in self._clusters.values() if known == name), None)
+
+    def forget(self, name: str) -> None:
+        """Serve a cluster no longer, if it is."""
+        for port in [port for port, (known, _) in self._clusters.items() if known == name]:
+            self._servers.pop(port).close()
+            del self._clusters[port]
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.transport is None:
             raise web.HTTPServiceUnavailable
-        name, store = self._clusters[request.transport.get_extra_info("sockname")[1]]
+        port = request.transport.get_extra_info("sockname")[1]
+        if port not in self._clusters:
+            return cut(request)
+        name, store = self._clusters[port]
         asked = Request(
             name, request.method, request.path, "dryRun" in request.query, request.headers.get("User-Agent", "")
         )
@@ -116,7 +129,11 @@ class StandIn:
         listed = kinds.resource_list(store.kinds, path)
         if listed is not None:
             return 200, listed
-        sent = _decoded(body, request.headers.get("Content-Type", ""))
+        try:
+            # What a deletion carries are options, and none of them is needed.
+            sent = {} if request.method == "DELETE" else _decoded(body, request.headers.get("Content-Type", ""))
+        except protobuf.ProtobufError as error:
+            return refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", str(error))
         return store.answer(request.method, path, request.query, sent, request.headers.get("Content-Type", ""))
 
 
@@ -143,6 +160,8 @@ def cut(request: web.BaseRequest) -> web.Response:
 def _decoded(body: bytes, content_type: str) -> Any:
     if not body:
         return {}
+    if protobuf.CONTENT_TYPE in content_type:
+        return protobuf.secret(body)
     if "yaml" not in content_type or body[:1] == b"{":
         return msgspec.json.decode(body)
     return yaml.load(body, Loader=_LOADER)  # noqa: S506 - a safe loader, written in C where there is one
