@@ -106,8 +106,9 @@ def dry_run(
 
 
 def _assumed_folders(rulebook: policy.Policy, facts: ClusterFacts) -> tuple[str, ...]:
-    asks = any(rule.match.folders for rule in rulebook.rules)
-    words = "the folders above its project are unknown, so no rule with folders matches"
+    matches = (*(rule.match for rule in rulebook.rules), *(pause.match for pause in rulebook.paused))
+    asks = any(match.folders for match in matches)
+    words = "the folders above its project are unknown, so nothing with folders matches"
     return (words,) if asks and not facts.folders else ()
 
 
@@ -145,6 +146,7 @@ def _show(rulebook: policy.Policy, known: Known, output: Format, *, every_rule: 
     verdicts = policy.explain(known.facts, rulebook)
     line = next((one.rule.line for one in verdicts if one.decides), 0)
     refused = _refused(decision, known)
+    pause = policy.paused(known.facts, rulebook)
     if output is Format.JSON:
         print_json(
             {
@@ -153,6 +155,7 @@ def _show(rulebook: policy.Policy, known: Known, output: Format, *, every_rule: 
                 "assumed": list(known.assumed),
                 **({"note": known.note} if known.note else {}),
                 "decision": {**_decision(decision, line), "refused": refused},
+                "paused": None if pause is None else {"reason": pause.reason, "line": pause.line},
                 **({"rules": [_verdict(one) for one in verdicts]} if every_rule else {}),
             }
         )
@@ -162,7 +165,8 @@ def _show(rulebook: policy.Policy, known: Known, output: Format, *, every_rule: 
         _print_verdict(one)
     if every_rule:
         out.print()
-    _print_decision(decision, f"{rulebook.source}:{line}" if line else rulebook.source, refused)
+    waits = f"until the pause is taken out ({rulebook.source}:{pause.line}): {pause.reason}" if pause else ""
+    _print_decision(decision, f"{rulebook.source}:{line}" if line else rulebook.source, refused, waits)
 
 
 def _refused(decision: policy.Decision, known: Known) -> str:
@@ -252,7 +256,7 @@ _WORDS = {
 }
 
 
-def _print_decision(decision: policy.Decision, where: str, refused: str) -> None:
+def _print_decision(decision: policy.Decision, where: str, refused: str, waits: str) -> None:
     mode = policy.Mode.REFUSE if refused and decision.enforce else decision.mode
     rows = table("DECISION", f"it {_WORDS[mode]}")
     rows.add_row("mesh", decision.mesh or "none")
@@ -261,6 +265,8 @@ def _print_decision(decision: policy.Decision, where: str, refused: str) -> None
     rows.add_row("reason", Text(decision.reason))
     if refused and decision.mode is not policy.Mode.REFUSE:
         rows.add_row("refused", Text(refused, "red"))
+    if waits:
+        rows.add_row("waits", Text(waits, "yellow"))
     for key, value in _settings(decision).items():
         rows.add_row(key, Text(str(value).lower() if isinstance(value, bool) else str(value)))
     out.print(rows)

@@ -4,11 +4,22 @@ The built-in policy: every Autopilot cluster gets Linkerd, except with the label
 with the label `mesh=linkerd`. `mesh=none` opts out like `byomesh=off`, and `mesh=NAME` asks for a mesh by name.
 """
 
-from shared.policy.deciding import BUILT_IN, NO_RULE, OPTED_OUT, Decision, Mode, Verdict, decide, explain, remarks
+from shared.policy.deciding import (
+    BUILT_IN,
+    NO_RULE,
+    OPTED_OUT,
+    Decision,
+    Mode,
+    Verdict,
+    decide,
+    explain,
+    paused,
+    remarks,
+)
 from shared.policy.faults import BadPolicy, Fault
 from shared.policy.loading import load, read_file
 from shared.policy.reading import read
-from shared.policy.rules import CHANNELS, Condition, Match, NetAdmin, Policy, Rule, RuleMode
+from shared.policy.rules import CHANNELS, Condition, Limits, Match, NetAdmin, Pause, Policy, Rule, RuleMode, Sweep
 
 __all__ = [
     "BUILT_IN",
@@ -19,16 +30,20 @@ __all__ = [
     "Condition",
     "Decision",
     "Fault",
+    "Limits",
     "Match",
     "Mode",
     "NetAdmin",
+    "Pause",
     "Policy",
     "Rule",
     "RuleMode",
+    "Sweep",
     "Verdict",
     "decide",
     "explain",
     "load",
+    "paused",
     "read",
     "read_file",
     "remarks",

@@ -8,7 +8,7 @@ import msgspec
 
 from shared.cluster import ClusterFacts
 from shared.model import UNDECIDED, MeshSettings, known_meshes
-from shared.policy.rules import Condition, Match, NetAdmin, Policy, Rule, RuleMode
+from shared.policy.rules import Condition, Match, NetAdmin, Pause, Policy, Rule, RuleMode
 
 NO_RULE = "(none)"
 """The rule of a decision that no rule made."""
@@ -149,6 +149,17 @@ def _follows(rule: Rule, facts: ClusterFacts, policy: Policy) -> Decision:
     )
 
 
+def paused(facts: ClusterFacts, policy: Policy = BUILT_IN) -> Pause | None:
+    """The first pause that makes a cluster wait; None where it may go on.
+
+    What it waits with is what `decide` says. A cluster with the label byomesh=off has nothing to wait for, so that
+    no pause keeps it from being left alone.
+    """
+    if OPTED_OUT.match.holds(facts):
+        return None
+    return next((pause for pause in policy.paused if pause.match.holds(facts)), None)
+
+
 class Verdict(msgspec.Struct, frozen=True):
     """What one rule says of one cluster.
 
@@ -183,6 +194,11 @@ def remarks(policy: Policy) -> tuple[str, ...]:
     everyone: Rule | None = None
     if not policy.rules:
         found.append("there are no rules: every cluster is left alone")
+    for pause in policy.paused:
+        who = "every cluster waits" if pause.match == Match() else "the clusters that it matches wait"
+        found.append(f"line {pause.line}: {who} until the pause is taken out: {pause.reason}")
+        if pause.match.folders:
+            found.append(f"line {pause.line}: the pause matches only clusters whose folders are known")
     for rule in policy.rules:
         where = f"line {rule.line}: the rule {rule.name!r}"
         if everyone is not None:

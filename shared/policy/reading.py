@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from shared.model import MeshSettings, known_meshes
-from shared.policy import globs, settings
+from shared.policy import fleet, matching, settings
 from shared.policy.deciding import NO_MESH, RESERVED
 from shared.policy.document import compose
 from shared.policy.faults import BadPolicy
 from shared.policy.nodes import Entries, Reader, kind, nearest, told
-from shared.policy.rules import CHANNELS, Match, NetAdmin, Policy, Rule, RuleMode
+from shared.policy.rules import Match, NetAdmin, Policy, Rule, RuleMode
 
 SCHEMA = 1
 
 _KEYS = ("name", "reason", "match", "mesh", "netAdmin", "mode", *settings.KEYS)
-_MATCH = ("projects", "folders", "locations", "names", "labels", "autopilot", "releaseChannel")
+_WHOLE = ("schema", "rules", *fleet.KEYS)
 _HINTS = {
     "settings": "write its keys in the rule itself, beside mesh",
     "meshSettings": "write its keys in the rule itself, beside mesh",
-    **{key: f"write it under match: {{{key}: …}}" for key in _MATCH},
+    **{key: f"write it under match: {{{key}: …}}" for key in matching.KEYS},
 }
-_LABEL = 63
-"""Characters of a label's key."""
 
 
 def read(text: str, source: str, meshes: Iterable[str] | None = None) -> Policy:
@@ -62,7 +61,8 @@ class _Reading:
         entries = self._reader.entries(root, "the policy")
         if entries is None or not self._schema(root, entries):
             return empty
-        self._reader.known(entries, ("schema", "rules"), "a policy")
+        self._reader.known(entries, _WHOLE, "a policy", {"pause": "write paused"})
+        empty = Policy(**fleet.read_keys(self._reader, entries), rules=(), meshes=self._meshes, source=self._source)
         if "rules" not in entries:
             self._reader.fault(root, "the policy has no rules", "write rules: and a list of them")
             return empty
@@ -71,7 +71,7 @@ class _Reading:
             self._reader.fault(listed, f"rules is {kind(listed)}, not a list", "write each rule as `- name: …`")
             return empty
         rules = [self._rule(node) for node in listed.value]
-        return Policy(rules=tuple(rule for rule in rules if rule is not None), meshes=self._meshes, source=self._source)
+        return msgspec.structs.replace(empty, rules=tuple(rule for rule in rules if rule is not None))
 
     def _schema(self, root: Node, entries: Entries) -> bool:
         """Whether this version can go on to read what the schema is of."""
@@ -94,7 +94,7 @@ class _Reading:
             return None
         reader.known(entries, _KEYS, "a rule", _HINTS)
         name = self._name(node, entries)
-        match = self._match(entries["match"][1]) if "match" in entries else Match()
+        match = matching.read_match(reader, entries["match"][1]) if "match" in entries else Match()
         mode = RuleMode(self._choice(entries, "mode", RuleMode) or RuleMode.ENFORCE)
         net_admin = self._choice(entries, "netAdmin", NetAdmin)
         mesh, label = self._mesh(node, entries, match, mode)
@@ -161,71 +161,6 @@ class _Reading:
             remedy = f"write match: {{labels: {{{label}: '*'}}}} in this rule"
             self._reader.fault(value, f"the rule is also for clusters without the label {told(label)}", remedy)
         return label or ""
-
-    def _match(self, node: Node) -> Match:
-        reader = self._reader
-        if kind(node) == "empty":
-            reader.fault(node, "match is empty", "write {} for every cluster, or leave the key out")
-            return Match()
-        entries = reader.entries(node, "match")
-        if entries is None:
-            return Match()
-        reader.known(entries, _MATCH, "match", {"releaseChannels": "write releaseChannel"})
-
-        def named(key: str) -> tuple[str, ...]:
-            return self._globs(entries[key][1], key, key) if key in entries else ()
-
-        autopilot = reader.flag(entries["autopilot"][1], "autopilot") if "autopilot" in entries else None
-        return Match(
-            projects=named("projects"),
-            folders=named("folders"),
-            locations=named("locations"),
-            names=named("names"),
-            labels=self._labels(entries["labels"][1]) if "labels" in entries else {},
-            autopilot=autopilot,
-            release_channels=self._channels(entries["releaseChannel"][1]) if "releaseChannel" in entries else (),
-        )
-
-    def _globs(self, node: Node, key: str, what: str) -> tuple[str, ...]:
-        found: list[str] = []
-        for one in self._reader.items(node, what):
-            glob = self._reader.text(one, what)
-            if glob is None:
-                continue
-            fault = globs.fault(glob, key)
-            if fault is not None:
-                self._reader.fault(one, *fault)
-            found.append(glob)
-        return tuple(found)
-
-    def _labels(self, node: Node) -> dict[str, tuple[str, ...]]:
-        entries = self._reader.entries(node, "labels") or {}
-        for name, (key, _) in entries.items():
-            if not _can_be_label(name):
-                remedy = "write a lower-case letter, then lower-case letters, digits, _ and -, 63 in all at most"
-                self._reader.fault(key, f"{told(name)} can't be a label of a cluster", remedy)
-        return {name: self._globs(value, "labels", f"labels.{name}") for name, (_, value) in entries.items()}
-
-    def _channels(self, node: Node) -> tuple[str, ...]:
-        found: list[str] = []
-        for one in self._reader.items(node, "releaseChannel"):
-            text = self._reader.text(one, "releaseChannel")
-            if text is None:
-                continue
-            # gcloud writes them in lower case.
-            channel = text.upper()
-            if channel not in CHANNELS:
-                near = nearest(text, CHANNELS)
-                remedy = f"write {near}" if near else f"write one of: {', '.join(CHANNELS)}"
-                self._reader.fault(one, f"there is no release channel {told(text)}", remedy)
-            found.append(channel)
-        return tuple(found)
-
-
-def _can_be_label(key: str) -> bool:
-    """Whether GKE lets a label have this key (its documentation: Labels, "Requirements for labels")."""
-    lower = key == key.lower() and all(one.isalnum() or one in "_-" for one in key)
-    return lower and key[:1].isalpha() and len(key) <= _LABEL
 
 
 def _reason(name: str, mesh: str | None, label: str, mode: RuleMode) -> str:

@@ -129,15 +129,64 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     line: int = 0
 
 
+class Sweep(msgspec.Struct, frozen=True, kw_only=True):
+    """Which projects the sweep looks at; both kinds together where both are named, its own project where neither is.
+
+    Attributes:
+        projects: project ids, in their order, each once; no globs.
+        scope: `folders/NUMBER` or `organizations/NUMBER`, for every project under it; "" for none.
+    """
+
+    projects: tuple[str, ...] = ()
+    scope: str = ""
+
+
+UNDONE_WITHIN_A_DAY = 3
+"""`Limits.undone_within_a_day` where nothing is said."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be done.
+
+    Attributes:
+        clusters_at_once: clusters that are worked on at once, the others wait; 0 is any number.
+        undone_within_a_day: how often somebody may undo a setting within 24 hours before it is left alone and
+            reported as a conflict; 1 or more.
+    """
+
+    clusters_at_once: int = 0
+    undone_within_a_day: int = UNDONE_WITHIN_A_DAY
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """Clusters that wait until the pause is taken out of the policy.
+
+    Attributes:
+        reason: why, in a sentence for people.
+        match: which clusters wait; without conditions, all.
+        line: where it begins in the policy's text, from 1.
+    """
+
+    reason: str
+    match: Match = Match()
+    line: int = 0
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """An ordered list of rules; the first that matches decides.
+    """An ordered list of rules, the first that matches decides; and what holds for the whole fleet.
 
     Attributes:
         rules: in their order.
         meshes: the profiles that may be asked for.
         source: where it is from, for people: a path, or words.
+        sweep: which projects the sweep looks at.
+        limits: how much may be done.
+        paused: which clusters wait, in the order of the text.
     """
 
     rules: tuple[Rule, ...]
     meshes: frozenset[str]
     source: str
+    sweep: Sweep = Sweep()
+    limits: Limits = Limits()
+    paused: tuple[Pause, ...] = ()

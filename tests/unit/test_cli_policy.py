@@ -182,6 +182,7 @@ def test_the_entry_of_a_creation_is_decided_about(file: str, tmp_path: Path) -> 
         "assumed": [],
         "note": BEGUN,
         "decision": REST,
+        "paused": None,
     }
 
 
@@ -291,7 +292,7 @@ def test_a_label_that_names_no_mesh_is_refused(tmp_path: Path) -> None:
 def test_folders_that_are_unknown_are_said_where_a_rule_asks_for_them(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("schema: 1\nrules:\n  - {name: a, mesh: linkerd, match: {folders: x}}\n")
-    words = "the folders above its project are unknown, so no rule with folders matches"
+    words = "the folders above its project are unknown, so nothing with folders matches"
     assert words in decided(str(policy), EVENTS / "created-first.json")["assumed"]
     known = written(tmp_path, {"cluster": str(EU1), "folders": ["x"]})
     found = decided(str(policy), known)

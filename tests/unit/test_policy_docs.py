@@ -14,11 +14,23 @@ from typer.testing import CliRunner
 from byomesh.cli.main import app
 from shared.cluster import ClusterFacts
 from shared.model import ClusterRef
-from shared.policy import BUILT_IN, CHANNELS, NetAdmin, RuleMode, decide, document, explain, read, reading
+from shared.policy import (
+    BUILT_IN,
+    CHANNELS,
+    NetAdmin,
+    RuleMode,
+    decide,
+    document,
+    explain,
+    fleet,
+    matching,
+    read,
+    reading,
+)
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-EXAMPLE, AS_BUILT_IN = EXAMPLES
+EXAMPLE, WHOLE, AS_BUILT_IN = EXAMPLES
 
 
 @pytest.mark.parametrize("text", EXAMPLES)
@@ -27,11 +39,27 @@ def test_an_example_of_the_page_passes_the_check(text: str, tmp_path: Path) -> N
     file.write_text(text)
     result = CliRunner().invoke(app, ["policy", "check", str(file)])
     assert result.exit_code == 0, result.stdout
-    assert "remark" not in result.stdout
+    assert ("remark" in result.stdout) == ("paused" in text)
+
+
+def test_the_limits_are_on_the_page() -> None:
+    usual = read("schema: 1\nrules: []", "p").limits
+    assert f"{usual.undone_within_a_day} if nothing is said" in PAGE
+    for number in (fleet.CLUSTERS, fleet.UNDOINGS, fleet.PROJECTS):
+        assert f"{number:,}" in PAGE
 
 
 def test_every_key_and_every_word_is_on_the_page() -> None:
-    keys = {*reading._KEYS, *reading._MATCH, "registry", "digests"}
+    keys = {
+        *reading._KEYS,
+        *reading._WHOLE,
+        *matching.KEYS,
+        *fleet.SWEEP,
+        *fleet.LIMITS,
+        *fleet.PAUSE,
+        "registry",
+        "digests",
+    }
     words = {*CHANNELS, *(one.value for one in NetAdmin), *(one.value for one in RuleMode), "label"}
     assert {one for one in keys | words if not re.search(rf"`{{?{one}\b", PAGE)} == set()
 

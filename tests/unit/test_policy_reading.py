@@ -13,7 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.model import Images, MeshSettings, known_meshes
-from shared.policy import BadPolicy, Match, NetAdmin, Policy, Rule, RuleMode, document, faults, nodes, read, reading
+from shared.policy import (
+    BadPolicy,
+    Match,
+    NetAdmin,
+    Policy,
+    Rule,
+    RuleMode,
+    document,
+    faults,
+    fleet,
+    matching,
+    nodes,
+    read,
+    reading,
+)
 
 MESHES = {"linkerd", "istio"}
 DIGEST = f"sha256:{'0a' * 32}"
@@ -441,7 +455,7 @@ def test_any_text_of_yamls_characters_is_read_or_told(text: str) -> None:
     usable(f"schema: 1\nrules:\n  - name: a\n    mesh: linkerd\n    {text}")
 
 
-_WORDS = [*reading._KEYS, *reading._MATCH, "schema", "rules", "label", "registry", "digests", "<<", "x"]
+_WORDS = [*reading._KEYS, *matching.KEYS, *fleet.KEYS, "schema", "rules", "label", "registry", "digests", "<<", "x"]
 _SCALARS = (
     st.none()
     | st.booleans()
