@@ -72,6 +72,11 @@ class Settings:
         "Certificate Authority Service's pool in that secret's place: projects/P/locations/L/caPools/C",
         _pool,
     )
+    own_accounts: str = _setting(
+        "BYOMESH_OWN_ACCOUNTS",
+        "enable-net-admin,enforce-policy",
+        "accounts by which byomesh itself updates clusters, with commas between: e-mails, or names in its own project",
+    )
     policy: str = _setting(
         "BYOMESH_POLICY", "", "the policy: a file's path, or the YAML itself; the built-in policy where empty"
     )
@@ -123,6 +128,12 @@ class Settings:
         "seconds after which an upgrade whose pods are not ready is rolled back; half of the readiness limit at most",
         _seconds,
     )
+    log_step: float = _setting(
+        "BYOMESH_LOG_STEP", 10.0, "seconds between two looks for an audit entry that the log doesn't show yet", _seconds
+    )
+    log_limit: float = _setting(
+        "BYOMESH_LOG_LIMIT", 60.0, "seconds after an update's end for which the log may lack its author", _seconds
+    )
     pause_look: float = _setting(
         "BYOMESH_PAUSE_LOOK", 5.0, "seconds that an instance trusts its last look at the queues", _seconds
     )
@@ -168,6 +179,12 @@ class Settings:
     def pushed_topics(self) -> tuple[str, ...]:
         """The topics that functions are pushed; each has a dead letter behind it."""
         return (self.events_topic, self.install_topic, self.verify_topic)
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        """E-mails of the accounts by which this system itself updates clusters."""
+        names = filter(None, (name.strip() for name in self.own_accounts.split(",")))
+        return frozenset(name if "@" in name else f"{name}@{self.project}.iam.gserviceaccount.com" for name in names)
 
     def topic(self, name: str) -> str:
         """Full resource name of a topic given by its short or full name."""

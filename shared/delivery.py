@@ -141,11 +141,15 @@ class Emitter:
                 telemetry.info(f"ignored: {reason}", stage=self._stage)
             case Later():
                 self._later(outcome, request, waited)
-            case Done(status=status, next=following):
+            case Done(status=status, next=following, begin=beginning):
                 for message in following:
-                    self._request(message)
+                    self._request(message, self._topic(message))
+                for message in beginning:
+                    self._request(message, self._settings.topic(self._settings.events_topic))
                 if status is not None:
-                    self.status(status)
+                    # Who asked, where nobody made the change that it answers to.
+                    by = status.actor or getattr(request, "actor", None) or ""
+                    self.status(msgspec.structs.replace(status, actor=by))
 
     def status(self, status: MeshStatus) -> None:
         """Publish and log a status."""
@@ -161,11 +165,11 @@ class Emitter:
         topic = self._settings.topic(self._settings.status_topic)
         pubsub.publisher().publish(topic, encode(status), _attributes(status))
 
-    def _request(self, message: InstallRequest | VerifyRequest) -> None:
+    def _request(self, message: InstallRequest | VerifyRequest, topic: str) -> None:
         if message.first_seen is None:
             message = msgspec.structs.replace(message, first_seen=self._clock())
-        pubsub.publisher().publish(self._topic(message), encode(message), _attributes(message))
-        telemetry.info(f"queued for {self._topic(message).rpartition('/')[2]}", stage=self._stage)
+        pubsub.publisher().publish(topic, encode(message), _attributes(message))
+        telemetry.info(f"queued for {topic.rpartition('/')[2]}", stage=self._stage)
 
     def _topic(self, message: InstallRequest | VerifyRequest) -> str:
         is_verify = isinstance(message, VerifyRequest)

@@ -18,10 +18,12 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         status: what to publish, or None where nothing is worth saying.
         next: requests to publish, each to the topic of its kind.
+        begin: requests that the main path takes from its beginning: allow NET_ADMIN, then install.
     """
 
     status: MeshStatus | None = None
     next: tuple[InstallRequest | VerifyRequest, ...] = ()
+    begin: tuple[InstallRequest, ...] = ()
 
 
 class Ignored(msgspec.Struct, frozen=True):

@@ -116,8 +116,17 @@ class CloudLogging:
             Temporary: the API can't answer, or IAM doesn't allow it (yet).
             Permanent: no setting names the automation's project.
         """
-        found = self._statuses(filters.statuses_of(ref, since), _Bounds(10))
-        return next((status for status in found if status.cluster == ref), None)
+        return next(iter(self.statuses_of(ref, since, limit=10)), None)
+
+    def statuses_of(self, ref: ClusterRef, since: dt.datetime, limit: int = LIMIT) -> tuple[MeshStatus, ...]:
+        """What was said of a cluster's mesh since a time, newest first.
+
+        Raises:
+            Temporary: the API can't answer, or IAM doesn't allow it (yet).
+            Permanent: no setting names the automation's project.
+        """
+        found = self._statuses(filters.statuses_of(ref, since), _Bounds(limit))
+        return tuple(status for status in found if status.cluster == ref)
 
     def newest_statuses(
         self, projects: Iterable[str], since: dt.datetime, limit: int = MAX_PAGES * PAGE_SIZE

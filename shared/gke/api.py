@@ -139,7 +139,23 @@ class Gke:
             Permanent: the cluster doesn't exist.
             Temporary: the cluster has changed since, the API can't answer, or IAM doesn't allow it (yet).
         """
-        policy = container_v1.WorkloadPolicyConfig(allow_net_admin=True)
+        return self._set_net_admin(ref, etag, allowed=True)
+
+    def forbid_net_admin(self, ref: ClusterRef, etag: str) -> Started | Busy:
+        """Turn off the workload policy allow-net-admin, if the cluster is still as `etag` says.
+
+        Pods that run keep what they have; none with NET_ADMIN is admitted any more, not even in place of one of these.
+
+        Raises:
+            Refused: an organisation policy forbids it, or GKE says that this cluster can't have it.
+            Permanent: the cluster doesn't exist.
+            Temporary: the cluster has changed since, the API can't answer, or IAM doesn't allow it (yet).
+        """
+        return self._set_net_admin(ref, etag, allowed=False)
+
+    def _set_net_admin(self, ref: ClusterRef, etag: str, *, allowed: bool) -> Started | Busy:
+        # The field is optional in proto3: a False that is written is an order, not an absence.
+        policy = container_v1.WorkloadPolicyConfig(allow_net_admin=allowed)
         update = container_v1.ClusterUpdate(desired_autopilot_workload_policy_config=policy, etag=etag)
         try:
             operation = self._client.update_cluster(

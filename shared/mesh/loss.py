@@ -14,6 +14,7 @@ from typing import Any
 
 from shared.kube import Kube
 from shared.mesh.drift import MISSING, Drift, ObjectName
+from shared.mesh.hands import last_hand
 from shared.mesh.profile import Profile
 from shared.mesh.quantity import same_quantity
 from shared.mesh.releases import DeployedRelease, newest
@@ -53,7 +54,10 @@ def _lost(kube: Kube, release: DeployedRelease, profile: Profile) -> list[Drift]
             return Drift(ObjectName.of(obj), (MISSING,))
         ignored = [entry.path for entry in profile.platform_owned if entry.kind == obj["kind"]]
         paths = lost_paths(obj, live, ignored)
-        return Drift(ObjectName.of({**live, "kind": obj["kind"]}), paths) if paths else None
+        if not paths:
+            return None
+        hand = last_hand(live)
+        return Drift(ObjectName.of({**live, "kind": obj["kind"]}), paths, ((hand, paths[0]),) if hand else ())
 
     with concurrent.futures.ThreadPoolExecutor(_WORKERS) as pool:
         return [drift for drift in pool.map(look, release.manifest) if drift is not None]

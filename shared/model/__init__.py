@@ -7,6 +7,7 @@ from shared.model.bounding import status_for_the_log
 from shared.model.checks import CategoryReport, CheckOutcome, CheckReport, CheckResult, CheckSummary, FailingCheck
 from shared.model.cluster_ref import ClusterRef
 from shared.model.codec import decode, encode, from_builtins, to_builtins
+from shared.model.finding import Finding
 from shared.model.mesh_settings import OPTIONS, UNDECIDED, Images, IptablesMode, MeshSettings
 from shared.model.meshes import known_meshes
 from shared.model.messages import (
@@ -34,6 +35,7 @@ __all__ = [
     "ClusterEvent",
     "ClusterRef",
     "FailingCheck",
+    "Finding",
     "Images",
     "InstallRequest",
     "IptablesMode",

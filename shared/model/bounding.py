@@ -45,5 +45,8 @@ def _cut(status: MeshStatus) -> MeshStatus:
         options={},
         repaired=tuple(shorten(name, _ERROR) for name in status.repaired[:_WORKLOADS]),
         waits_for=shorten(status.waits_for, _TEXT),
+        findings=tuple(shorten(name, _ERROR) for name in status.findings[:_WORKLOADS]),
+        actor=shorten(status.actor, _ERROR),
+        advice=(),
         timings={},
     )

@@ -150,6 +150,10 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
         options: what is there of the extensions that byomesh installed, in words, by the name of the option.
         outdated: meshed workloads that a restart would bring up to date.
         waits_for: what a Pending or Stuck cluster waits for, or "".
+        findings: what differs, or differed, from the policy: names of `Finding`.
+        actor: who made the change that it answers to, or asked for it: e-mail, and client where it is known; or "".
+        advice: what makes the owner's own code agree with the policy: commands and configuration, a text each.
+        policy: digest of the policy by which a conflict was reported, or "".
         timings: seconds by stage.
         time: when it was said.
         schema: version of this message.
@@ -169,6 +173,10 @@ class MeshStatus(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
     outdated: OutdatedWorkloads = OutdatedWorkloads()
     waits_for: str = ""
+    findings: tuple[str, ...] = ()
+    actor: str = ""
+    advice: tuple[str, ...] = ()
+    policy: str = ""
     timings: dict[str, float] = {}
     time: dt.datetime | None = None
     schema: int = SCHEMA

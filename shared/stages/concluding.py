@@ -8,7 +8,8 @@ from shared.config import Settings
 from shared.mesh.drift import Drift
 from shared.mesh.naming import of_object
 from shared.mesh.profile import Profile
-from shared.model import InstallRequest, MeshStatus, Phase, Reason, Remedy, Repair, VerifyRequest
+from shared.model import Finding, InstallRequest, MeshStatus, Phase, Reason, Remedy, Repair, VerifyRequest
+from shared.stages.findings import of_repairs
 
 DRIFTED = "Drifted"
 """The reason of a status that only hands drift to the installer, while every check passes."""
@@ -39,6 +40,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         restart: whether the policy has outdated workloads restarted, and some are left to restart.
         notes: sentences about what nobody repairs unasked.
         auditor: the rule of the policy that only audits the cluster, so that nothing is repaired; "" where none does.
+        missing: whether the mesh isn't there at all.
+        networks: whether clusterNetworks left out addresses, or differed between its places, before it was mended.
+        hands: who changed objects that were mended, in words.
     """
 
     foreign: tuple[str, ...] = ()
@@ -50,6 +54,9 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     restart: bool = False
     notes: tuple[str, ...] = ()
     auditor: str = ""
+    missing: bool = False
+    networks: bool = False
+    hands: tuple[str, ...] = ()
 
     @property
     def broken(self) -> bool:
@@ -111,6 +118,26 @@ def conclude(
     return _phase(status, Phase.READY, "ChecksPassed", "; ".join(sentences)), following
 
 
+def named(told: MeshStatus, found: Found) -> MeshStatus:
+    """A status that names what differed from the policy, and whose hand it bears.
+
+    In the cluster the status stands without that: it is to be the same once the difference is mended.
+    """
+    findings = _findings(told, found)
+    if not findings:
+        return told
+    # Where checks fail or objects are handed on, the message tells of these already.
+    words = [f"found: {one.words}" for one in findings if told.phase is Phase.READY]
+    words += [f"changed by others: {', '.join(found.hands)}"] if found.hands else []
+    message = "; ".join((told.message, *words))
+    return msgspec.structs.replace(told, message=message, findings=tuple(one.value for one in findings))
+
+
+def _findings(status: MeshStatus, found: Found) -> tuple[Finding, ...]:
+    repairs = [*wanted_repairs(status, found), *([Repair.CLUSTER_NETWORKS] if found.networks else [])]
+    return of_repairs(repairs, missing=found.missing) if not found.foreign else ()
+
+
 def _outdated_words(status: MeshStatus, following: tuple[InstallRequest, ...]) -> str:
     found = status.outdated
     named = ", ".join(found.workloads[:_NAMED]) + (", …" if len(found.workloads) > _NAMED else "")
@@ -169,9 +196,13 @@ def _with_advice(words: str, advice: str) -> str:
     return f"{words}; what to do: {advice}" if advice else words
 
 
+def _changed_by(drift: Drift) -> str:
+    return f" (changed by {drift.owners[0][0]})" if drift.owners else ""
+
+
 def _drift_words(found: Found) -> str:
     if found.drift:
-        named = ", ".join(f"{one.object} at {one.paths[0]}" for one in found.drift[:_NAMED])
+        named = ", ".join(f"{one.object} at {one.paths[0]}{_changed_by(one)}" for one in found.drift[:_NAMED])
         more = f" and {len(found.drift) - _NAMED} more" if len(found.drift) > _NAMED else ""
         return f"{named}{more} is not as its release has it"
     if found.releases:

@@ -12,15 +12,17 @@ import msgspec
 from shared import gke, kube, policy, telemetry
 from shared.config import Settings
 from shared.mesh import apply, extensions, readiness, record, restarting
+from shared.mesh.hands import last_hand
 from shared.mesh.hooks import Stale, Verification, verify_hooks
 from shared.mesh.loss import find_loss
+from shared.mesh.patch import Patch
 from shared.mesh.profile import Profile, load_profile
 from shared.mesh.snapshot import SHOWN
 from shared.model import CheckSummary, MeshStatus, OutdatedWorkloads, Phase, Repair, VerifyRequest
 from shared.outcome import Later, Outcome
 from shared.stages import asking, consent
 from shared.stages.braking import RELEASED, Brake
-from shared.stages.concluding import DRIFTED, Found, conclude
+from shared.stages.concluding import DRIFTED, Found, conclude, named
 from shared.stages.watching import Watch
 
 Connect = Callable[[gke.Cluster], kube.Kube]
@@ -81,6 +83,8 @@ def run(
         seen = look()
     repaired: tuple[str, ...] = ()
     patched: frozenset[str] = frozenset()
+    networks = bool(seen.repairs)
+    hands = _hands(api, seen.repairs) if not seen.foreign else ()
     mends = seen.repairs and not seen.foreign and not auditor and request.attempt < settings.repair_attempts
     if mends and not brake.paused():
         telemetry.warning(
@@ -107,7 +111,8 @@ def run(
     if wish.restart_workloads and seen.stale.workloads and not seen.foreign:
         progress = restarting.look(api, seen.stale, clock(), settings.restart_deadline)
         found = msgspec.structs.replace(found, restart=progress.pending)
-    found = msgspec.structs.replace(found, auditor=auditor)
+    missing = api.get(profile.marker) is None
+    found = msgspec.structs.replace(found, auditor=auditor, missing=missing, networks=networks, hands=hands)
     watch = Watch(api, request, settings, clock())
     if waits_for and not repaired and not (found.mendable and request.attempt < settings.repair_attempts):
         why = readiness.why(api, profile)
@@ -120,7 +125,16 @@ def run(
     if done.status is not None and done.status.reason != DRIFTED and not auditor:
         # What the installer will find, or will find to be nothing, is told once it did.
         record.write(api, done.status)
-    return done
+    if done.status is None:
+        return done
+    return msgspec.structs.replace(done, status=named(done.status, found))
+
+
+def _hands(api: kube.Kube, repairs: tuple[Patch, ...]) -> tuple[str, ...]:
+    """Who changed the objects that are to be mended, as far as the cluster remembers: `NAME by MANAGER at TIME`."""
+    found = ((path.rpartition("/")[2], api.get(path)) for path in dict.fromkeys(one.path for one in repairs))
+    named = ((name, last_hand(live)) for name, live in found if live is not None)
+    return tuple(f"{name} by {hand}" for name, hand in named if hand)
 
 
 def _outdated(stale: Stale) -> OutdatedWorkloads:

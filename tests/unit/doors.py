@@ -52,6 +52,7 @@ class MemoryGke(gke.Gke):
 
     Attributes:
         updates: (cluster, etag) of each request to allow NET_ADMIN.
+        forbidden: the same of each request to forbid it.
         asked: operations that were asked for.
     """
 
@@ -66,6 +67,7 @@ class MemoryGke(gke.Gke):
         self._update = update
         self._operation = operation
         self.updates: list[tuple[ClusterRef, str]] = []
+        self.forbidden: list[tuple[ClusterRef, str]] = []
         self.asked: list[str] = []
 
     def get(self, ref: ClusterRef) -> gke.Cluster:
@@ -76,7 +78,14 @@ class MemoryGke(gke.Gke):
 
     def allow_net_admin(self, ref: ClusterRef, etag: str) -> gke.Started | gke.Busy:
         self.updates.append((ref, etag))
-        assert self._update is not None, "nobody should have asked for NET_ADMIN"
+        return self._answer()
+
+    def forbid_net_admin(self, ref: ClusterRef, etag: str) -> gke.Started | gke.Busy:
+        self.forbidden.append((ref, etag))
+        return self._answer()
+
+    def _answer(self) -> gke.Started | gke.Busy:
+        assert self._update is not None, "nobody should have changed what NET_ADMIN may do"
         if isinstance(self._update, ByomeshError):
             raise self._update
         return self._update

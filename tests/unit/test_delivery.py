@@ -444,3 +444,15 @@ def test_the_handler_is_known_by_the_functions_name() -> None:
         return Done()
 
     assert (install(install_mesh).__name__, install(install_mesh).__doc__) == ("install_mesh", "Handle it.")
+
+
+def test_what_the_main_path_takes_from_its_beginning_goes_to_the_topic_of_events(doors: Doors) -> None:
+    request = InstallRequest(cluster=EU1, mesh="linkerd", request_id="r", actor="alice@example.com")
+    install(lambda _: Done(begin=(request,), status=STATUS))(message({**BODY, "actor": "bob@example.com"}))
+    assert [topic for topic, _, _ in doors.published] == ["cluster-events", "mesh-status"]
+    assert doors.published[0][1]["actor"] == "alice@example.com"
+    assert doors.statuses[0]["actor"] == "bob@example.com"
+    # Who made the change comes before who asked.
+    told = msgspec.structs.replace(STATUS, actor="carol@example.com")
+    install(lambda _: Done(status=told))(message({**BODY, "actor": "bob@example.com"}))
+    assert doors.statuses[1]["actor"] == "carol@example.com"

@@ -207,6 +207,13 @@ def test_allow_net_admin_sends_only_that_and_the_etag() -> None:
         update={"desired_autopilot_workload_policy_config": {"allow_net_admin": True}, "etag": "e1"},
     )
     assert request == expected
+    google.forbid_net_admin(REF, "e2")
+    # A False that is written, not one that is absent.
+    assert channel.calls[1][1] == container_v1.UpdateClusterRequest(
+        name=str(REF),
+        update={"desired_autopilot_workload_policy_config": {"allow_net_admin": False}, "etag": "e2"},
+    )
+    assert "allow_net_admin" in channel.calls[1][1].update.desired_autopilot_workload_policy_config
     # What the call has left of its minute, once the library has begun with it.
     assert timeout is not None
     assert 0 < timeout <= 60

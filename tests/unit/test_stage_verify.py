@@ -186,7 +186,9 @@ def test_the_run_after_a_repair_says_the_same_and_queues_nothing() -> None:
     after = msgspec.structs.replace(REQUEST, reason=Reason.REPAIR, attempt=1)
     second, following = done(run(kube, Hooks(seen(GOOD)), after))
     assert following == ()
-    assert (second.phase, second.reason, second.message) == (first.phase, first.reason, first.message)
+    mended = f"{second.message}; found: clusterNetworks leaves out addresses of the cluster"
+    assert (second.phase, second.reason, mended) == (first.phase, first.reason, first.message)
+    assert (first.findings, second.findings) == (("ClusterNetworksDrifted",), ())
     assert kube.writes == written
 
 
