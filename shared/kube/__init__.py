@@ -4,7 +4,7 @@ Nothing is repeated here: what fails for a passing reason raises Temporary, and 
 """
 
 from shared.kube.api import Kube
-from shared.kube.connect import Token, connect, default_token, from_kubeconfig
+from shared.kube.connect import AccountToken, Token, connect, default_token, from_kubeconfig
 from shared.kube.discovery import Resource
 from shared.kube_errors import (
     AdmissionDenied,
@@ -20,6 +20,7 @@ from shared.kube_errors import (
 )
 
 __all__ = [
+    "AccountToken",
     "AdmissionDenied",
     "AlreadyExists",
     "Conflict",

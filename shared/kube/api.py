@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,6 +19,7 @@ from kubernetes import client
 
 from shared import google_errors, kube_errors
 from shared.decoding import prepare
+from shared.kube import repeating
 from shared.kube.discovery import Resource, read_resources
 from shared.kube_errors import Unavailable, UnknownKind
 
@@ -64,12 +66,29 @@ class Kube:
         requests: how many requests were sent.
     """
 
-    def __init__(self, configuration: client.Configuration, *, cluster: str = "") -> None:
+    def __init__(
+        self,
+        configuration: client.Configuration,
+        *,
+        cluster: str = "",
+        renew: Callable[[], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Dials at the first request.
+
+        Args:
+            configuration: the way there.
+            cluster: full resource name, for errors.
+            renew: called where the API server doesn't know the token any more.
+            sleep: waits before a repetition.
+        """
         # The pool's own repetitions (three by default, of writes too) would hide faults and double writes.
         configuration.retries = False
         configuration.connection_pool_maxsize = _CONNECTIONS
         self._api = client.ApiClient(configuration)
         self._cluster = cluster
+        self._renew = renew
+        self._sleep = sleep
         self._resources: dict[str, dict[str, Resource]] = {}
         self._lock = threading.Lock()
         self.requests = 0
@@ -252,21 +271,41 @@ class Kube:
         body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         content_type: str = "",
     ) -> tuple[int, bytes]:
-        """The answer's status and body, whatever the status."""
-        with self._lock:
-            self.requests += 1
+        """The answer's status and body, whatever the status; repeated where that does no harm."""
+        harmless = repeating.is_harmless(method, query or {}, body, content_type)
         headers = {"Accept": "application/json"} | ({"Content-Type": content_type} if content_type else {})
         target = f"{path}?{urlencode(query)}" if query else path
-        tried = f"{method} {path}"
-        try:
-            request = self._api.param_serialize(method, target, header_params=headers, auth_settings=["BearerToken"])
-            response = self._api.call_api(*request[:3], body=body, _request_timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT))
-            # The whole body, so that the connection goes back to the pool.
-            return int(response.status), bytes(response.read())  # type: ignore[no-untyped-call]
-        except GoogleAuthError as error:
-            raise google_errors.translate(error, tried=tried, cluster=self._cluster) from error
-        except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._unreachable(error, tried) from error
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                code, answer, retry_after = self._once(method, target, headers, body)
+            except (urllib3.exceptions.ProtocolError, ConnectionError) as error:
+                # Cut on the way: whether it was carried out is unknown.
+                if not harmless or tries > len(repeating.PAUSES):
+                    raise self._unreachable(error, f"{method} {path}") from error
+                self._sleep(repeating.PAUSES[tries - 1])
+                continue
+            except GoogleAuthError as error:
+                raise google_errors.translate(error, tried=f"{method} {path}", cluster=self._cluster) from error
+            except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+                raise self._unreachable(error, f"{method} {path}") from error
+            pause = repeating.pause(code, answer, retry_after, tries, harmless=harmless)
+            if pause is None:
+                return code, answer
+            if code == HTTPStatus.UNAUTHORIZED and self._renew is not None:
+                self._renew()
+            self._sleep(pause)
+
+    def _once(self, method: str, target: str, headers: dict[str, str], body: object) -> tuple[int, bytes, str]:
+        """Status, body and Retry-After of one request's answer."""
+        with self._lock:
+            self.requests += 1
+        request = self._api.param_serialize(method, target, header_params=headers, auth_settings=["BearerToken"])
+        response = self._api.call_api(*request[:3], body=body, _request_timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT))
+        # The whole body, so that the connection goes back to the pool.
+        answer = bytes(response.read())  # type: ignore[no-untyped-call]
+        return int(response.status), answer, str(response.getheader("Retry-After", ""))  # type: ignore[no-untyped-call]
 
     def _unreachable(self, error: Exception, tried: str) -> Unavailable:
         words = ": ".join(str(getattr(error, "reason", None) or error).splitlines())

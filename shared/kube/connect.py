@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import google.auth
 import google.auth.transport.requests
@@ -20,24 +21,37 @@ Token = Callable[[], str]
 """Gives a bearer token that is valid now; called for each request."""
 
 
-def default_token() -> Token:
-    """A token of the function's own service account (scope cloud-platform), refreshed shortly before it runs out.
+class AccountToken:
+    """A token of the function's own service account (scope cloud-platform), refreshed shortly before it runs out."""
+
+    def __init__(self, credentials: Any) -> None:
+        self._credentials = credentials
+        self._request = google.auth.transport.requests.Request()
+        self._lock = threading.Lock()
+        self._refused = False
+
+    def __call__(self) -> str:
+        """The token; raises Temporary where the token server can't answer."""
+        with self._lock, google_errors.translated(tried="to get a token for the cluster"):
+            if self._refused or not self._credentials.valid:
+                self._credentials.refresh(self._request)
+                self._refused = False
+            return str(self._credentials.token)
+
+    def renew(self) -> None:
+        """Get another token at the next call, for somebody doesn't take this one."""
+        self._refused = True
+
+
+def default_token() -> AccountToken:
+    """The token of this process's own account.
 
     Raises:
-        Temporary: there are no credentials, or (from the token itself) the token server can't answer.
+        Temporary: there are no credentials.
     """
     with google_errors.translated(tried="to find the function's credentials"):
         credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
-    request = google.auth.transport.requests.Request()
-    lock = threading.Lock()
-
-    def token() -> str:
-        with lock, google_errors.translated(tried="to get a token for the cluster"):
-            if not credentials.valid:
-                credentials.refresh(request)  # type: ignore[no-untyped-call]
-            return str(credentials.token)
-
-    return token
+    return AccountToken(credentials)
 
 
 def connect(access: ControlPlaneAccess, token: Token, *, cluster: str = "") -> Kube:
@@ -69,7 +83,7 @@ def connect(access: ControlPlaneAccess, token: Token, *, cluster: str = "") -> K
     configuration.api_key = {"BearerToken": ""}
     configuration.api_key_prefix = {"BearerToken": "Bearer"}
     configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]
-    return Kube(configuration, cluster=cluster)
+    return Kube(configuration, cluster=cluster, renew=getattr(token, "renew", None))
 
 
 def from_kubeconfig(path: Path, *, context: str | None = None) -> Kube:

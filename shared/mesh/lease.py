@@ -16,7 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from shared.errors import ByomeshError, Temporary
-from shared.kube import AlreadyExists, Conflict, Kube
+from shared.kube import AlreadyExists, Conflict, Kube, Unavailable
 
 NAMESPACE = "byomesh-system"
 NAME = "byomesh"
@@ -76,7 +76,7 @@ class Lease:
     def _write(self, holder: str) -> None:
         spec = {**self._body["spec"], "holderIdentity": holder, "renewTime": self._clock().strftime(_RFC3339_MICRO)}
         try:
-            self._body = self._kube.replace(_PATH, {**self._body, "spec": spec})
+            self._body = _replaced(self._kube, {**self._body, "spec": spec})
         except Conflict as error:
             raise LeaseLost(
                 "LeaseLost",
@@ -130,13 +130,38 @@ def take(
             ensure_namespace(kube)
             metadata = {"name": NAME, "namespace": NAMESPACE}
             body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
-            return Lease(kube, kube.create(_COLLECTION, body), clock)
+            return Lease(kube, _created(kube, body), clock)
         seconds = expires_in(there, now)
         if seconds > 0:
             return HeldBy(str(there["spec"]["holderIdentity"]), seconds)
-        return Lease(kube, kube.replace(_PATH, {**there, "spec": spec}), clock)
+        return Lease(kube, _replaced(kube, {**there, "spec": spec}), clock)
     except (AlreadyExists, Conflict):
         return HeldBy("another worker that was quicker", duration)
+
+
+def _created(kube: Kube, body: dict[str, Any]) -> dict[str, Any]:
+    """Create the Lease; where the answer was lost, look whether it is there: nobody else has this holder's name."""
+    try:
+        return kube.create(_COLLECTION, body)
+    except Unavailable:
+        return _ours(kube, body) or kube.create(_COLLECTION, body)
+
+
+def _replaced(kube: Kube, body: dict[str, Any]) -> dict[str, Any]:
+    """Replace the Lease, likewise: a worker that missed the answer would wait for its own Lease to run out."""
+    try:
+        return kube.replace(_PATH, body)
+    except Unavailable:
+        return _ours(kube, body) or kube.replace(_PATH, body)
+
+
+def _ours(kube: Kube, body: dict[str, Any]) -> dict[str, Any] | None:
+    """The Lease as it is, where it is what was written; else None."""
+    there = kube.get(_PATH)
+    same = there is not None and all(
+        (there["spec"].get(key) or "") == (body["spec"].get(key) or "") for key in ("holderIdentity", "renewTime")
+    )
+    return there if same else None
 
 
 def ensure_namespace(kube: Kube) -> None:

@@ -19,6 +19,7 @@ from byomesh.local.kubernetes import ControlPlane
 from shared.cluster import ControlPlaneAccess
 from shared.errors import Refused, Temporary
 from shared.kube import (
+    AccountToken,
     AdmissionDenied,
     AlreadyExists,
     Conflict,
@@ -202,12 +203,13 @@ async def test_a_token_that_is_new_at_each_request(admin: Kube, control_plane: C
         access = ControlPlaneAccess(
             endpoint=control_plane.endpoint.rpartition("/")[2], ca_pem=control_plane.ca_pem.decode()
         )
+        with connect(access, lambda: "worthless") as kube, pytest.raises(Unauthorized):
+            kube.create(f"{path}/reader/token", review)
         with connect(access, lambda: next(tokens), cluster="projects/p") as kube:
-            with pytest.raises(Unauthorized):
-                kube.get("/api/v1/nodes")
             with pytest.raises(IamNotReady, match=f"system:serviceaccount:{NAMESPACE}:reader.* cannot list") as raised:
                 kube.get("/api/v1/nodes")
             assert raised.value.cluster == "projects/p"
+            assert kube.requests == 2
 
     await asyncio.to_thread(story)
 
@@ -233,19 +235,65 @@ def test_every_request_has_the_token_and_goes_over_one_connection() -> None:
     assert json.loads(apply.body) == {"metadata": {}}
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
-@pytest.mark.parametrize("answer", [Cut(), (503, b""), (429, b"")])
-def test_nothing_is_repeated(method: str, answer: Answer) -> None:
-    with served(lambda _: answer) as (kube, server):
-        calls: dict[str, Callable[[], object]] = {
-            "GET": lambda: kube.get("/x"),
-            "PUT": lambda: kube.replace("/x", {}),
-            "POST": lambda: kube.create("/x", {}),
-        }
-        with pytest.raises(Unavailable) as raised:
-            calls[method]()
+CALLS: dict[str, Callable[[Kube], object]] = {
+    "GET": lambda kube: kube.get("/x"),
+    "DELETE": lambda kube: kube.delete("/x"),
+    "PATCH": lambda kube: kube.patch("/x", {}),
+    "POST, dry": lambda kube: kube.create("/x", {}, dry_run=True),
+    "PUT": lambda kube: kube.replace("/x", {}),
+    "POST": lambda kube: kube.create("/x", {}),
+    "PATCH, of a version": lambda kube: kube.patch("/x", {}, resource_version="1"),
+    "PATCH, JSON": lambda kube: kube.patch("/x", [], kind="json"),
+}
+HARMLESS = ("GET", "DELETE", "PATCH", "POST, dry")
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("answer", [Cut(), (500, b""), (503, b""), (429, b""), (401, b"")])
+def test_what_may_be_carried_out_twice_is_repeated(monkeypatch: pytest.MonkeyPatch, call: str, answer: Answer) -> None:
+    monkeypatch.setattr("shared.kube.repeating.PAUSES", (0.0, 0.001, 0.002))
+    unseen = isinstance(answer, tuple) and answer[0] in (401, 429)
+    with served(lambda _: answer) as (kube, server), pytest.raises(Temporary) as raised:
+        CALLS[call](kube)
+    assert len(server.requests) == (4 if unseen or call in HARMLESS else 1)
+    assert kube.requests == len(server.requests)
+    assert (raised.value.tried, raised.value.cluster) == (f"{call.partition(',')[0]} /x", "projects/p")
+
+
+@pytest.mark.parametrize("answer", [Cut(), (503, b""), (429, b""), (401, b"")])
+def test_a_passing_fault_is_not_noticed(monkeypatch: pytest.MonkeyPatch, answer: Answer) -> None:
+    monkeypatch.setattr("shared.kube.repeating.PAUSES", (0.0, 0.0, 0.0))
+    left: list[Answer] = [answer, answer, (200, b"{}")]
+    with served(lambda _: left.pop(0)) as (kube, server):
+        assert kube.get("/x") == {}
+    assert len(server.requests) == 3
+
+
+def test_a_webhook_that_cannot_be_called_is_news() -> None:
+    body = json.dumps({"kind": "Status", "message": 'failed calling webhook "x"'}).encode()
+    with served(lambda _: (500, body)) as (kube, server), pytest.raises(Unavailable, match="failed calling webhook"):
+        kube.create("/x", {}, dry_run=True)
     assert len(server.requests) == 1
-    assert (raised.value.tried, raised.value.cluster) == (f"{method} /x", "projects/p")
+
+
+def test_a_token_that_is_refused_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.kube.repeating.PAUSES", (0.0, 0.0, 0.0))
+
+    class Credentials:
+        valid = True
+        token = "old"
+
+        def refresh(self, _request: object) -> None:
+            self.token = "new"
+
+    def answer(request: Request) -> Answer:
+        return (200, b"{}") if request.headers["authorization"] == "Bearer new" else (401, b"")
+
+    with https_server(answer) as server:
+        access = ControlPlaneAccess(endpoint=server.endpoint, ca_pem=server.ca_pem)
+        with connect(access, AccountToken(Credentials())) as kube:
+            assert kube.get("/x") == {}
+    assert [one.headers["authorization"] for one in server.requests] == ["Bearer old", "Bearer new"]
 
 
 def test_a_slow_api_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,4 +436,4 @@ def test_a_bodys_end_that_never_comes_is_a_cut_connection(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("kubernetes.client.rest.RESTResponse.read", broken)
     with served(lambda _: (200, b"{}")) as (kube, _), pytest.raises(Unavailable, match="Connection broken"):
-        kube.get("/x")
+        kube.create("/x", {})

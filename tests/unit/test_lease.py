@@ -159,10 +159,70 @@ def test_what_cannot_be_given_back_runs_out(kube: MemoryKube, clock: Clock) -> N
 
 def test_what_cannot_be_renewed_for_another_reason_is_that_reason(kube: MemoryKube, clock: Clock) -> None:
     held = taken(kube, clock)
+    clock.pass_(1)
     kube.answers["PUT", LEASE] = refusal(503, "ServiceUnavailable", "down")
     with pytest.raises(Temporary, match="down") as raised:
         held.renew()
     assert not isinstance(raised.value, LeaseLost)
+
+
+class Losing(MemoryKube):
+    """Loses the answers to the next writes of the Lease, which were carried out or not."""
+
+    def __init__(self, *, carried_out: bool) -> None:
+        super().__init__()
+        self._carried_out = carried_out
+        self.left = 0
+
+    def _send(self, method: str, path: str, *arguments: Any, **options: Any) -> tuple[int, bytes]:
+        if not self.left or method not in ("POST", "PUT") or "leases" not in path:
+            return super()._send(method, path, *arguments, **options)
+        self.left -= 1
+        if self._carried_out:
+            super()._send(method, path, *arguments, **options)
+        return 503, b""
+
+
+@pytest.mark.parametrize("carried_out", [True, False])
+def test_a_worker_that_missed_an_answer_has_the_lease_all_the_same(clock: Clock, carried_out: bool) -> None:
+    kube = Losing(carried_out=carried_out)
+    kube.left = 1
+    with taken(kube, clock) as made:
+        clock.pass_(1)
+        kube.left = 1
+        made.renew()
+        clock.pass_(1)
+        made.renew()
+        assert isinstance(take(kube, "two", 300, clock), HeldBy)
+        clock.pass_(1)
+        kube.left = 1
+    kube.left = 1
+    assert spec(kube)["holderIdentity"] == ""
+    again = taken(kube, clock, "two")
+    assert spec(kube)["holderIdentity"] == "two"
+    again.renew()
+
+
+def test_whoever_was_quicker_while_an_answer_was_lost_has_it(clock: Clock) -> None:
+    kube = Losing(carried_out=False)
+    with taken(kube, clock):
+        pass
+
+    def quicker(path: str) -> tuple[int, bytes]:
+        kube.put(LEASE, {**kube.objects[LEASE], "spec": {**spec(kube), "holderIdentity": "other"}})
+        return MemoryKube._send(kube, "GET", path)
+
+    send = kube._send
+    kube.left = 1
+
+    def racing(method: str, path: str, *arguments: Any, **options: Any) -> tuple[int, bytes]:
+        if method == "GET" and path == LEASE and kube.left == 0:
+            return quicker(path)
+        return send(method, path, *arguments, **options)
+
+    kube._send = racing  # type: ignore[method-assign]
+    assert isinstance(take(kube, "two", 300, clock), HeldBy)
+    assert spec(kube)["holderIdentity"] == "other"
 
 
 def test_two_that_make_it_at_once_are_one_holder(kube: MemoryKube, clock: Clock) -> None:
