@@ -205,10 +205,15 @@ def kubeconfig(
 
 
 @app.command()
-def env(output: Output = Format.TABLE) -> None:
+def env(
+    person: Annotated[
+        str, typer.Option("--as", help="Somebody else's e-mail, such as alice@example.com: audit entries name them.")
+    ] = "",
+    output: Output = Format.TABLE,
+) -> None:
     """Print the environment of an operator of this local cloud; use it as: eval "$(byomesh local env)"."""
     with told():
-        answer = _client().call("GET", "/environment")["environment"]
+        answer = _client().call("GET", "/environment", query={"as": person} if person else None)["environment"]
     if output is Format.JSON:
         print_json(answer)
         return

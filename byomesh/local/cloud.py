@@ -87,6 +87,7 @@ class LocalCloud:
     faults: rpc.Faults
     statuses: Statuses
     logging: CloudLogging
+    identity: Identity
     populator: Populator
     functions: dict[str, functions.Function]
 
@@ -153,6 +154,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
             faults=faults,
             statuses=statuses,
             logging=logging,
+            identity=ground.identity,
             populator=Populator(gke, Told(logging.write, eventarc.write, sink.write), statuses),
             functions=started,
         )

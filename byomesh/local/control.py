@@ -190,7 +190,12 @@ class Control:
             raise LookupError(f"{ref} has no control plane (any more, or yet)")
         return {"cluster": str(ref), "kubeconfig": plane.admin_kubeconfig()}
 
-    async def _environment(self, _request: web.Request) -> dict[str, Any]:
+    async def _environment(self, request: web.Request) -> dict[str, Any]:
+        person = request.query.get("as", "")
+        if person:
+            environment = self._cloud.surroundings.of_person(person, self._cloud.identity)
+            self._cloud.logging.readers.add(person)
+            return {"environment": environment}
         return {"environment": self._cloud.surroundings.of_operator()}
 
     async def _wait(self, request: web.Request) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import urllib.parse
 from pathlib import Path
 
@@ -20,6 +21,7 @@ _NOBODY = "http://127.0.0.1:9"
 OPERATOR = "operator"
 """The account of whoever works with the local cloud by hand; may do everything."""
 
+_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+){1,8}")
 LOG_READERS = ("enforce_policy", OPERATOR)
 """Accounts that have logging.logEntries.list."""
 
@@ -129,6 +131,19 @@ class Surroundings:
         """What makes an operator's commands and Google's clients talk to this local cloud."""
         shared = self.of(OPERATOR, self.keys)
         return {key: value for key, value in shared.items() if key not in {"HOME", "TMPDIR", *self._way_out()}}
+
+    def of_person(self, email: str, identity: Identity) -> dict[str, str]:
+        """The same for somebody else, whose account is made: audit entries and clusters know them by their e-mail.
+
+        Raises:
+            ValueError: that is no e-mail.
+        """
+        if _EMAIL.fullmatch(email) is None:
+            raise ValueError(f"{email!r} is no e-mail: write it as alice@example.com")
+        key = identity.add(email, "cluster-admin")
+        file = self.keys / f"{email}.json"
+        write_private(file, json.dumps(key).encode())
+        return {**self.of_operator(), "GOOGLE_APPLICATION_CREDENTIALS": str(file)}
 
     def key_file(self, function: str) -> Path:
         """Where a function's account key lies."""

@@ -79,7 +79,7 @@ async def test_statuses_come_through_page_by_page(served: Served, door: CloudLog
 
 
 async def test_a_caller_nobody_knows_is_told_apart_from_one_who_may_not(served: Served, running: Cloud) -> None:
-    served.memory.local._readers = {"somebody-else@example.com"}
+    served.memory.local.readers = {"somebody-else@example.com"}
     with pytest.raises(Temporary, match=r"logging\.logEntries\.list"):
         await asyncio.to_thread(served.connect(running).updates, SHOP, AGES_AGO)
     removed = served.connect(running, "gone@example.com")

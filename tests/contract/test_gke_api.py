@@ -18,6 +18,9 @@ from byomesh.local.gke.manager import Gke
 from byomesh.local.gke.state import LocalCluster, LocalOptions, OrgPolicy, Running
 from byomesh.local.pace import Pace
 from byomesh.local.rpc import Call, Faults, RpcFailure
+from shared import gke
+from shared.config import Settings
+from shared.model import ClusterRef
 from tests.contract.google_cloud import PYTHON, TESTER, Cloud, cloud
 
 PARENT = "projects/shop-prod/locations/europe-west1"
@@ -367,6 +370,28 @@ async def test_each_operation_writes_two_entries_and_a_refusal_one(world: World)
     assert "operation" not in world.entries[-1]
     assert world.entries[-1]["severity"] == "ERROR"
     assert world.entries[-1]["protoPayload"]["status"]["code"] == grpc.StatusCode.ALREADY_EXISTS.value[0]
+
+
+async def test_net_admin_turned_off_bears_the_name_and_the_client_of_who_did_it(world: World) -> None:
+    config = {"enabled": True, "workload_policy_config": {"allow_net_admin": True}}
+    cluster = await world.running(autopilot=config)
+    alice = world.cloud.client(v1.ClusterManagerClient, ClusterManagerGrpcTransport, "alice@shop-prod.example.com")
+    door = gke.Gke(Settings(), alice)
+    started = await asyncio.to_thread(door.forbid_net_admin, ClusterRef.parse(f"{PARENT}/clusters/till"), cluster.etag)
+    assert isinstance(started, gke.Started)
+    await world.done(v1.Operation(name=started.operation.rpartition("/")[2]))
+    assert not (await world.get()).autopilot.workload_policy_config.allow_net_admin
+    assert world.backend.calls[-1] == ("net_admin=False", "till")
+    first, last = world.entries[-2:]
+    assert first["operation"]["id"] == last["operation"]["id"] == started.operation.rpartition("/")[2]
+    payload = first["protoPayload"]
+    assert payload["authenticationInfo"]["principalEmail"] == "alice@shop-prod.example.com"
+    assert "grpc-python" in payload["requestMetadata"]["callerSuppliedUserAgent"]
+    # A False that was sent is in the entry, as the policy's absence would not be.
+    update = payload["request"]["update"]
+    assert update["desiredAutopilotWorkloadPolicyConfig"] == {"allowNetAdmin": False}
+    assert "authenticationInfo" not in last["protoPayload"]
+    alice.transport.close()
 
 
 async def test_the_creator_can_be_another_than_the_caller(world: World) -> None:

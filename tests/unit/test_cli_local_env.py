@@ -19,9 +19,9 @@ VARIABLES = {"GOOGLE_CLOUD_PROJECT": "demo-project", "ODD": "it's $HOME; two wor
 class _Cloud:
     """The local cloud's own API, as far as it is asked here."""
 
-    def call(self, method: str, path: str) -> dict[str, Any]:
+    def call(self, method: str, path: str, *, query: dict[str, str] | None = None) -> dict[str, Any]:
         assert (method, path) == ("GET", "/environment")
-        return {"environment": VARIABLES}
+        return {"environment": {**VARIABLES, **({"AS": query["as"]} if query else {})}}
 
 
 def test_a_shell_reads_back_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,3 +46,9 @@ def test_without_a_local_cloud_nothing_is_printed_to_be_evaluated(monkeypatch: p
     result = CliRunner().invoke(app, ["local", "env"])
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no local cloud is up" in result.stderr
+
+
+def test_somebody_else_has_an_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_client", _Cloud)
+    result = CliRunner().invoke(app, ["local", "env", "--as", "alice@example.com", "-o", "json"])
+    assert json.loads(result.stdout)["AS"] == "alice@example.com"

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
+import pytest
+
 from byomesh.local.environment import Surroundings
+from byomesh.local.identity import Identity
 
 
 def surroundings(charts: str) -> Surroundings:
@@ -38,3 +43,21 @@ def test_settings_given_by_hand_replace_the_local_ones() -> None:
 
 def test_an_operator_keeps_a_home_and_a_way_out_of_their_own() -> None:
     assert not surroundings("").of_operator().keys() & {"HOME", "TMPDIR", "HTTPS_PROXY", "NO_PROXY"}
+
+
+def test_a_person_has_an_account_and_a_key_of_their_own(tmp_path: Path) -> None:
+    made = dataclasses.replace(surroundings(""), keys=tmp_path)
+    identity = Identity(token_uri="http://127.0.0.1:3/token")
+    environment = made.of_person("alice@example.com", identity)
+    assert environment["BYOMESH_LOGGING_ENDPOINT"] == "127.0.0.1:1"
+    key = json.loads(Path(environment["GOOGLE_APPLICATION_CREDENTIALS"]).read_text())
+    assert key["client_email"] == "alice@example.com"
+    assert identity.accounts() == {"alice@example.com": "cluster-admin"}
+
+
+@pytest.mark.parametrize("email", ["alice", "../alice@example.com", "alice@", "a/b@example.com", "alice@example.com\n"])
+def test_what_is_no_e_mail_makes_no_account(tmp_path: Path, email: str) -> None:
+    identity = Identity(token_uri="")
+    with pytest.raises(ValueError, match="is no e-mail"):
+        dataclasses.replace(surroundings(""), keys=tmp_path).of_person(email, identity)
+    assert (identity.accounts(), list(tmp_path.iterdir())) == ({}, [])

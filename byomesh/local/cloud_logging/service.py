@@ -53,21 +53,22 @@ class CloudLogging:
     """All log entries of the local cloud.
 
     Args:
-        readers: accounts that may read; everybody where None.
+        readers: accounts that may read; everybody where empty.
         clock: tells the time.
 
     Attributes:
+        readers: these accounts; more may be added.
         delay: how long after it was written an entry shows.
     """
 
     def __init__(
         self,
         *,
-        readers: Collection[str] | None = None,
+        readers: Iterable[str] = (),
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
     ) -> None:
         self.delay = dt.timedelta()
-        self._readers = readers
+        self.readers = set(readers)
         self._clock = clock
         self._entries: dict[str, collections.deque[_Kept]] = {}
         self._written = 0
@@ -134,7 +135,7 @@ class CloudLogging:
     def _allow(self, call: Call, names: Collection[str]) -> None:
         if not names or any(_RESOURCE.fullmatch(name) is None for name in names):
             raise _invalid("resource_names must name projects, as projects/PROJECT")
-        if self._readers is not None and call.principal not in self._readers:
+        if self.readers and call.principal not in self.readers:
             raise RpcFailure(
                 grpc.StatusCode.PERMISSION_DENIED, "Permission denied for all log views", error_info(_DENIED, DOMAIN)
             )
