@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from bench import check, cold_start, install, requests, show
+from bench import check, cold_start, creations, install, requests, show
 from bench.cloud import Say, local_cloud
 from bench.figures import BenchError, Report
 from byomesh.cli.output import Format, Output, err, fail, out, print_json, told
@@ -33,6 +33,7 @@ class Name(enum.StrEnum):
     FUNCTIONS = "functions"
     REQUESTS = "requests"
     CHECK = "check"
+    CREATIONS = "creations"
 
 
 def bench(
@@ -68,6 +69,8 @@ def _measure(name: Name, charts: Path, rounds: int, say: Say) -> Report:
         return requests.measure(charts, say)
     if name is Name.CHECK:
         return check.measure(charts, rounds, say)
+    if name is Name.CREATIONS:
+        return creations.measure(charts, rounds, say)
     with local_cloud(charts, say) as cloud:
         if name is Name.INSTALL:
             return install.measure(cloud, charts, rounds, say)

@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -139,13 +139,37 @@ class Cloud:
         """The process of each function."""
         return {one["name"]: psutil.Process(one["pid"]) for one in self._client.call("GET", "/status")["functions"]}
 
+    def populate(self, population: dict[str, Any]) -> dict[str, Any]:
+        """Have stand-in clusters made (`byomesh.local.gke.population.Population`); when the first was told of, too."""
+        return self._client.call("POST", "/population", population, seconds=_SECONDS)
+
+    def clusters(self) -> list[dict[str, Any]]:
+        """Every cluster as GKE has it."""
+        found: list[dict[str, Any]] = self._client.call("GET", "/status")["clusters"]
+        return found
+
+    def deliveries_to(self, function: str) -> list[Event]:
+        """What was delivered to a function, oldest first."""
+        found: list[Event] = self._client.call("GET", "/events", query={"function": function})["events"]
+        return found
+
+    def pubsub(self) -> str:
+        """host:port of Pub/Sub's gRPC API."""
+        return str(self._client.call("GET", "/status")["pubsub"])
+
+    def daemon(self) -> psutil.Process:
+        """The process of the local cloud itself."""
+        return psutil.Process(self._client.pid)
+
     def _clusters(self) -> set[str]:
-        return {one["name"] for one in self._client.call("GET", "/status")["clusters"]}
+        return {one["name"] for one in self.clusters()}
 
 
 @contextlib.contextmanager
-def local_cloud(charts: Path, say: Say) -> Iterator[Cloud]:
-    """A local cloud at a hundred times Google's pace; stopped, and its folder gone, at the end of the block.
+def local_cloud(
+    charts: Path, say: Say, pace: int = _PACE, settings: Mapping[str, str] | None = None
+) -> Iterator[Cloud]:
+    """A local cloud at a hundred times Google's pace, or another; stopped and its folder gone at the block's end.
 
     Raises:
         LocalCloudError: it didn't start.
@@ -154,7 +178,8 @@ def local_cloud(charts: Path, say: Say) -> Iterator[Cloud]:
         home = Home(Path(name) / "cloud")
         own = Path(name) / "own"
         own.mkdir()
-        arguments = ["--project", PROJECT, "--pace", str(_PACE), "--charts", str(charts)]
+        arguments = ["--project", PROJECT, "--pace", str(pace), "--charts", str(charts)]
+        arguments += [part for pair in (settings or {}).items() for part in ("--setting", "=".join(pair))]
         try:
             yield Cloud(start(home, arguments, lambda step: say(f"starting the local cloud: {step}")), own)
         finally:

@@ -62,9 +62,13 @@ def traced() -> Iterator[None]:
 
 
 def read(cloud: Cloud) -> dict[str, list[Note]]:
-    """What each function's process has noted."""
+    """What each function's process has noted: whole lines, since it may be at work on its next one."""
     files = {name: Path(one.environ()["TMPDIR"]) / "requests.jsonl" for name, one in cloud.functions().items()}
-    return {name: [json.loads(line) for line in file.read_text().splitlines()] for name, file in files.items()}
+    texts = {name: file.read_text() if file.exists() else "" for name, file in files.items()}
+    return {
+        name: [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        for name, text in texts.items()
+    }
 
 
 def _breakdowns(what: str, deliveries: Iterable[Delivery], notes: Mapping[str, Iterable[Note]]) -> list[Breakdown]:

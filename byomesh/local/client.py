@@ -43,6 +43,11 @@ class Client:
             raise LocalCloudError("no local cloud is up; start one with: byomesh local up")
         return cls(contact)
 
+    @property
+    def pid(self) -> int:
+        """The daemon's process id."""
+        return self._contact.pid
+
     def call(
         self,
         method: str,

@@ -180,8 +180,13 @@ class Control:
         made = await self._cloud.populator.populate(
             asked, Call(principal=USER, user_agent="byomesh local populate"), pace=self._cloud.options.pace.divisor
         )
-        seconds = round(time.monotonic() - began, 3)
-        return {"first": str(made[0]), "last": str(made[-1]), "clusters": len(made), "seconds": seconds}
+        return {
+            "first": str(made.refs[0]),
+            "last": str(made.refs[-1]),
+            "clusters": len(made.refs),
+            "told": made.told.isoformat() if made.told else None,
+            "seconds": round(time.monotonic() - began, 3),
+        }
 
     async def _kubeconfig(self, request: web.Request) -> dict[str, Any]:
         ref = self._find(request)

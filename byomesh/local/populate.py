@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import datetime as dt
 from collections.abc import Callable
 
 from google.cloud import container_v1
@@ -13,6 +14,7 @@ from byomesh.local.gke import population
 from byomesh.local.gke.manager import Gke
 from byomesh.local.gke.population import Envelope, Population
 from byomesh.local.gke.state import LocalCluster, LocalOptions
+from byomesh.local.journal import now
 from byomesh.local.rpc import Call
 from byomesh.local.statuses import Statuses
 from shared.model import ClusterRef
@@ -36,6 +38,19 @@ class Told:
     sink: Callable[[Entry], None]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Populated:
+    """What came of it.
+
+    Attributes:
+        refs: the clusters' names.
+        told: when the first entry of their creation was written; None where nobody is told.
+    """
+
+    refs: list[ClusterRef]
+    told: dt.datetime | None
+
+
 class Populator:
     """Makes stand-in clusters in the local GKE, and tells of them by Eventarc, by a log sink, or not at all."""
 
@@ -44,8 +59,8 @@ class Populator:
         self._statuses = statuses
         self._told = told
 
-    async def populate(self, asked: Population, call: Call, *, pace: float) -> list[ClusterRef]:
-        """Make the clusters, and once all are there have their entries delivered; returns their names.
+    async def populate(self, asked: Population, call: Call, *, pace: float) -> Populated:
+        """Make the clusters, and once all are there have their entries delivered.
 
         Args:
             asked: which clusters.
@@ -65,14 +80,14 @@ class Populator:
                 self._gke.occupy(made[-1][0], call)
             if position % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        if asked.envelope is not Envelope.NONE:
-            await self._tell(made, asked.envelope, call)
-        return [cluster.ref for cluster, _ in made]
+        told = await self._tell(made, asked.envelope, call) if asked.envelope is not Envelope.NONE else None
+        return Populated([cluster.ref for cluster, _ in made], told)
 
     async def _tell(
         self, made: list[tuple[LocalCluster, container_v1.Cluster]], envelope: Envelope, call: Call
-    ) -> None:
+    ) -> dt.datetime:
         entries = [self._gke.creation_of(cluster, wish, call) for cluster, wish in made]
+        began = now()
         for pair in entries:
             for entry in pair:
                 self._told.log(entry)
@@ -81,3 +96,4 @@ class Populator:
                 if envelope is not Envelope.EVENTARC:
                     self._told.sink(entry)
             await asyncio.sleep(0)
+        return began

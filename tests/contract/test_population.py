@@ -70,7 +70,7 @@ class World:
         self.log.append(entry)
 
     async def populate(self, **fields: Any) -> list[ClusterRef]:
-        return await self.populator.populate(Population(**{"project": "shop", **fields}), CALL, pace=PACE)
+        return (await self.populator.populate(Population(**{"project": "shop", **fields}), CALL, pace=PACE)).refs
 
     async def call(self, method: str, **request: Any) -> Any:
         return await asyncio.to_thread(getattr(self.client, method), request=request, retry=None, timeout=60)
