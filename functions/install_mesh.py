@@ -25,7 +25,9 @@ def install_mesh(request: InstallRequest) -> Outcome:
     return install.run(
         request,
         google=gke(),
-        connect=lambda cluster: kube.connect(cluster.access, _token(), cluster=str(cluster.ref)),
+        connect=lambda cluster: kube.connect(
+            cluster.access, _token(), cluster=str(cluster.ref), patience=settings().cluster_patience
+        ),
         helm_for=lambda cluster: Helm(
             settings(), lambda: kubeconfig(cluster.access, _token()()), cluster=str(cluster.ref)
         ),

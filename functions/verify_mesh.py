@@ -23,7 +23,9 @@ def verify_mesh(request: VerifyRequest) -> Outcome:
     return verify.run(
         request,
         google=gke(),
-        connect=lambda cluster: kube.connect(cluster.access, _token(), cluster=str(cluster.ref)),
+        connect=lambda cluster: kube.connect(
+            cluster.access, _token(), cluster=str(cluster.ref), patience=settings().cluster_patience
+        ),
         rules=policy.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),

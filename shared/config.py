@@ -152,6 +152,12 @@ class Settings:
         "seconds that a cluster's claim lasts if nobody renews it; twice a function's timeout at least",
         _seconds,
     )
+    cluster_patience: float = _setting(
+        "BYOMESH_CLUSTER_PATIENCE",
+        180.0,
+        "seconds that one delivery's requests to a cluster's API server may take together; then the cluster waits",
+        _seconds,
+    )
     lease_duration: float = _setting(
         "BYOMESH_LEASE_DURATION", 300.0, "seconds that a worker owns a cluster; longer than helm_timeout", _seconds
     )

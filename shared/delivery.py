@@ -2,6 +2,7 @@
 
 Done, Ignored            acknowledge; publish the status and the requests that follow
 Later                    acknowledge; a Cloud Tasks task publishes the request again when due; past its limit: Stuck
+ClusterFault             the same: what one cluster alone suffers from must not slow down the others' deliveries
 Refused, Permanent       acknowledge; publish the status with what to do
 Temporary, anything else raise: functions-framework answers 500 and the delivery comes again with backoff
 """
@@ -20,6 +21,7 @@ from cloudevents.http import CloudEvent
 from shared import events, pubsub, tasks, telemetry
 from shared.config import Settings, settings
 from shared.errors import ByomeshError, Permanent, Refused, Temporary
+from shared.kube_errors import ClusterFault
 from shared.model import (
     ClusterEvent,
     ClusterRef,
@@ -33,6 +35,7 @@ from shared.model import (
     status_for_the_log,
 )
 from shared.outcome import Done, Ignored, Later, Outcome
+from shared.stages import faults
 from shared.waited import Waited
 
 _R = TypeVar("_R", bound=ClusterEvent | InstallRequest | VerifyRequest)
@@ -85,6 +88,11 @@ class Deliver(Generic[_R]):
             except (Permanent, Refused) as error:
                 telemetry.error(str(error), stage=self._stage, reason=error.reason)
                 emit.status(failure(error, request))
+            except ClusterFault as error:
+                if not isinstance(request, InstallRequest | VerifyRequest):
+                    raise
+                telemetry.warning(f"the cluster has a fault, so its request waits: {error}", reason=error.reason)
+                emit.outcome(faults.wait_out(error, request, waited.times, settings()), request, waited)
             else:
                 emit.outcome(outcome, request, waited)
 
@@ -189,9 +197,10 @@ class Emitter:
         # The same for every duplicate of one delivery, so that one wait exists once.
         stamp = request.time if isinstance(request, ClusterEvent) and request.first_seen is None else since
         name = (str(message.cluster), self._stage, message.request_id, stamp.isoformat(), str(waited.times))
-        due = now if later.uncounted else now + dt.timedelta(seconds=later.delay)
+        delay = later.delay_after(age)
+        due = now if later.uncounted else now + dt.timedelta(seconds=delay)
         attributes = {**_attributes(message), **waited.again(due)}
-        tasks.waits().publish_later(topic, encode(message), attributes, later.delay, name_parts=name)
+        tasks.waits().publish_later(topic, encode(message), attributes, delay, name_parts=name)
         self.status(status)
 
 

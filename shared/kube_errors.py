@@ -1,14 +1,15 @@
 """What a Kubernetes API server's refusals mean, sorted by what the caller must do; pure.
 
     Temporary
-    ├── Unauthorized      401: the token ran out or isn't known yet
-    ├── IamNotReady       403 from RBAC or IAM: a grant may take minutes to spread
-    ├── NotFound          404 to a write: the object or its namespace went away since it was observed
-    ├── AlreadyExists     409 to a create
-    ├── Conflict          409: changed by somebody else since it was read
-    │   └── FieldConflict 409 to a server-side apply: other field managers hold what it sets
-    ├── UnknownKind       no such resource (yet): its CRD isn't installed
-    └── Unavailable       410, 429, 5xx, cut connections, time-outs, TLS
+    └── ClusterFault          whatever one cluster alone suffers from: its requests wait, and no other's are slowed down
+        ├── Unauthorized      401: the token ran out or isn't known yet
+        ├── IamNotReady       403 from RBAC or IAM: a grant may take minutes to spread
+        ├── NotFound          404 to a write: the object or its namespace went away since it was observed
+        ├── AlreadyExists     409 to a create
+        ├── Conflict          409: changed by somebody else since it was read
+        │   └── FieldConflict 409 to a server-side apply: other field managers hold what it sets
+        ├── UnknownKind       no such resource (yet): its CRD isn't installed
+        └── Unavailable       410, 429, 5xx, cut connections, time-outs, TLS
     Permanent
     └── Invalid           400, 422 and their like: the object will never be taken as it is
     Refused
@@ -28,23 +29,31 @@ from shared.decoding import prepare
 from shared.errors import ByomeshError, Permanent, Refused, Temporary, shorten
 
 
-class Unauthorized(Temporary):
+class ClusterFault(Temporary):
+    """A fault of one cluster, or of the way to it, that may pass by itself.
+
+    `shared.delivery` makes a wait of it: a refused delivery would slow down the whole subscription, all other clusters'
+    requests with it, and five of them would be the request's end, while a control plane's upgrade takes minutes.
+    """
+
+
+class Unauthorized(ClusterFault):
     """The API server doesn't know the token."""
 
 
-class IamNotReady(Temporary):
+class IamNotReady(ClusterFault):
     """RBAC or IAM doesn't allow the request (yet)."""
 
 
-class NotFound(Temporary):
+class NotFound(ClusterFault):
     """What was to be written, or the namespace it was to be written in, isn't there."""
 
 
-class AlreadyExists(Temporary):
+class AlreadyExists(ClusterFault):
     """An object of that name is there already."""
 
 
-class Conflict(Temporary):
+class Conflict(ClusterFault):
     """The object has changed since it was read."""
 
 
@@ -61,11 +70,11 @@ class FieldConflict(Conflict):
         self.managers = managers
 
 
-class UnknownKind(Temporary):
+class UnknownKind(ClusterFault):
     """The API server serves no such kind (yet)."""
 
 
-class Unavailable(Temporary):
+class Unavailable(ClusterFault):
     """The API server can't be reached, or can't answer now."""
 
 
@@ -126,7 +135,7 @@ _RBAC = re.compile(r'\bis forbidden: User "|^forbidden: User "|\bcannot imperson
 _CONFLICT_WITH = re.compile(r'conflict with "(?P<manager>(?:[^"\\]|\\.)*)"')
 
 
-_BY_CODE: dict[int, tuple[type[Temporary], str, str]] = {
+_BY_CODE: dict[int, tuple[type[ClusterFault], str, str]] = {
     HTTPStatus.UNAUTHORIZED: (
         Unauthorized,
         "Unauthorized",

@@ -12,6 +12,12 @@ Request = ClusterEvent | InstallRequest | VerifyRequest
 """What a stage works on; a `ClusterEvent` only where the request began with an audit entry."""
 
 
+_SHARE = 8
+"""A patient wait is this part of the waiting so far."""
+_LONGEST = 8
+"""How many times its delay a patient wait grows to."""
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True):
     """The stage did its part.
 
@@ -45,6 +51,8 @@ class Later(msgspec.Struct, frozen=True, kw_only=True):
         waits_for: the same for people, such as an operation's name.
         limit: seconds since the request was first seen after which the cluster is Stuck.
         since: from when `limit` counts; the request's own first sight where None.
+        patient: whether each wait is longer, the longer the cluster has waited: an eighth of that, up to eight times
+            `delay`. So hundreds that wait for long cost the others little, and none is found ready much too late.
         uncounted: whether this wait counts towards no limit, because its cause isn't the cluster.
         status: what is known so far; delivery adds `waits_for`, and phase Stuck past the limit.
     """
@@ -54,8 +62,13 @@ class Later(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: str
     limit: float
     since: dt.datetime | None = None
+    patient: bool = False
     uncounted: bool = False
     status: MeshStatus
+
+    def delay_after(self, age: float) -> float:
+        """Seconds until the next look at what has waited for `age` seconds."""
+        return min(max(self.delay, age / _SHARE), self.delay * _LONGEST) if self.patient else self.delay
 
 
 Outcome = Done | Ignored | Later

@@ -11,6 +11,7 @@ from shared.kube_errors import (
     ADMISSION_DENIAL,
     MANAGED_BY_GKE,
     AdmissionDenied,
+    ClusterFault,
     FieldConflict,
     IamNotReady,
     Unauthorized,
@@ -19,7 +20,7 @@ from shared.kube_errors import (
 )
 
 
-class ReleasePending(Temporary):
+class ReleasePending(ClusterFault):
     """An earlier run of Helm was killed in the middle, or another one is at work on the release."""
 
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from shared.errors import Temporary
+from shared.kube_errors import ClusterFault
 
 _GRACE = 10.0
 """Seconds between asking a program to end, which lets Helm mark its release as failed, and killing it."""
@@ -38,7 +38,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """1 is PR_SET_PDEATHSIG (linux/prctl.h); it survives the exec."""
 
 
-class HelmTimeout(Temporary):
+class HelmTimeout(ClusterFault):
     """Helm ran out of time and was ended; what it left half done is found by the next attempt."""
 
 

@@ -9,6 +9,7 @@ from shared.kube.discovery import Resource
 from shared.kube_errors import (
     AdmissionDenied,
     AlreadyExists,
+    ClusterFault,
     Conflict,
     FieldConflict,
     IamNotReady,
@@ -23,6 +24,7 @@ __all__ = [
     "AccountToken",
     "AdmissionDenied",
     "AlreadyExists",
+    "ClusterFault",
     "Conflict",
     "FieldConflict",
     "IamNotReady",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import ssl
 import threading
 import time
@@ -12,19 +13,16 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote, urlencode
 
-import msgspec
 import urllib3
 from google.auth.exceptions import GoogleAuthError
 from kubernetes import client
 
 from shared import google_errors, kube_errors
-from shared.decoding import prepare
-from shared.kube import repeating
+from shared.kube import lists, repeating
 from shared.kube.discovery import Resource, read_resources
+from shared.kube.patience import Exhausted, Patience
 from shared.kube_errors import Unavailable, UnknownKind
 
-_CONNECT_TIMEOUT = 10.0
-_READ_TIMEOUT = 60.0
 _CONNECTIONS = 16
 """Kept alive at once; more threads than that would each dial anew."""
 
@@ -34,24 +32,6 @@ _PATCH_TYPES = {
     "json": "application/json-patch+json",
 }
 _APPLY_TYPE = "application/apply-patch+yaml"
-
-
-class _ListMeta(msgspec.Struct, frozen=True):
-    continue_: str = msgspec.field(default="", name="continue")
-
-
-class _ListPage(msgspec.Struct, frozen=True):
-    metadata: _ListMeta = _ListMeta()
-
-
-class _Items(msgspec.Struct, frozen=True):
-    items: list[dict[str, Any]] | None = None
-
-
-prepare(_ListPage, _Items)
-_METADATA, _ITEMS = b'"metadata":', b',"items":['
-_HEAD = 8192
-"""Bytes: more than a list's metadata takes; an expired list's token is some hundred."""
 
 
 class Kube:
@@ -72,6 +52,7 @@ class Kube:
         *,
         cluster: str = "",
         renew: Callable[[], None] | None = None,
+        patience: float = math.inf,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Dials at the first request.
@@ -80,6 +61,7 @@ class Kube:
             configuration: the way there.
             cluster: full resource name, for errors.
             renew: called where the API server doesn't know the token any more.
+            patience: seconds that all requests together may take, repetitions and the pauses before them included.
             sleep: waits before a repetition.
         """
         # The pool's own repetitions (three by default, of writes too) would hide faults and double writes.
@@ -91,6 +73,7 @@ class Kube:
         self._sleep = sleep
         self._resources: dict[str, dict[str, Resource]] = {}
         self._lock = threading.Lock()
+        self._patience = Patience(patience)
         self.requests = 0
 
     def __enter__(self) -> Self:
@@ -134,7 +117,7 @@ class Kube:
                 token = offered
                 continue
             yield self._checked("GET", path, code, body)
-            token = _continue(body)
+            token = lists.next_token(body)
             if not token:
                 return
 
@@ -144,7 +127,7 @@ class Kube:
         """The objects of a list, read page by page; without apiVersion and kind, as the API server lists them."""
         pages = self.list_raw(path, label_selector=label_selector, field_selector=field_selector, limit=limit)
         for page in pages:
-            yield from msgspec.json.decode(page, type=_Items).items or ()
+            yield from lists.items(page)
 
     def create(
         self, path: str, body: Mapping[str, Any], *, field_manager: str = "byomesh", dry_run: bool = False
@@ -280,32 +263,43 @@ class Kube:
             tries += 1
             try:
                 code, answer, retry_after = self._once(method, target, headers, body)
+            except Exhausted as error:
+                raise self._unavailable(f"the API server is too slow: {error}", f"{method} {path}") from error
             except (urllib3.exceptions.ProtocolError, ConnectionError) as error:
                 # Cut on the way: whether it was carried out is unknown.
-                if not harmless or tries > len(repeating.PAUSES):
+                if not harmless or tries > self._patience.repetitions(len(repeating.PAUSES)):
                     raise self._unreachable(error, f"{method} {path}") from error
-                self._sleep(repeating.PAUSES[tries - 1])
+                self._pause(repeating.PAUSES[tries - 1])
                 continue
             except GoogleAuthError as error:
                 raise google_errors.translate(error, tried=f"{method} {path}", cluster=self._cluster) from error
             except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise self._unreachable(error, f"{method} {path}") from error
             pause = repeating.pause(code, answer, retry_after, tries, harmless=harmless)
-            if pause is None:
+            if pause is None or tries > self._patience.repetitions(len(repeating.PAUSES)):
+                self._patience.answered = self._patience.answered or pause is None
                 return code, answer
             if code == HTTPStatus.UNAUTHORIZED and self._renew is not None:
                 self._renew()
-            self._sleep(pause)
+            self._pause(pause if self._patience.answered else min(pause, repeating.PAUSES[0]))
 
     def _once(self, method: str, target: str, headers: dict[str, str], body: object) -> tuple[int, bytes, str]:
         """Status, body and Retry-After of one request's answer."""
-        with self._lock:
-            self.requests += 1
         request = self._api.param_serialize(method, target, header_params=headers, auth_settings=["BearerToken"])
-        response = self._api.call_api(*request[:3], body=body, _request_timeout=(_CONNECT_TIMEOUT, _READ_TIMEOUT))
-        # The whole body, so that the connection goes back to the pool.
-        answer = bytes(response.read())  # type: ignore[no-untyped-call]
+        with self._patience.request() as timeouts:
+            with self._lock:
+                self.requests += 1
+            response = self._api.call_api(*request[:3], body=body, _request_timeout=timeouts)
+            # The whole body, so that the connection goes back to the pool.
+            answer = bytes(response.read())  # type: ignore[no-untyped-call]
         return int(response.status), answer, str(response.getheader("Retry-After", ""))  # type: ignore[no-untyped-call]
+
+    def _pause(self, seconds: float) -> None:
+        self._patience.spend(seconds)
+        self._sleep(seconds)
+
+    def _unavailable(self, words: str, tried: str) -> Unavailable:
+        return kube_errors.unavailable(words, tried=tried, cluster=self._cluster)
 
     def _unreachable(self, error: Exception, tried: str) -> Unavailable:
         words = ": ".join(str(getattr(error, "reason", None) or error).splitlines())
@@ -316,19 +310,7 @@ class Kube:
                 cluster=self._cluster,
                 remedy="check that nothing intercepts the connection and that the CA belongs to the endpoint",
             )
-        return kube_errors.unavailable(
-            f"the API server can't be reached: {type(error).__name__}: {words}", tried=tried, cluster=self._cluster
-        )
-
-
-def _continue(page: bytes) -> str:
-    """The token of the next page; "" on the last. An API server writes a list's metadata before its items.
-
-    So the head of a page tells it, and a page of pods needn't be gone through for it.
-    """
-    at = page.find(_ITEMS, 0, _HEAD)
-    head = page[:at] + b"}" if page.find(_METADATA, 0, max(at, 0)) > 0 else page
-    return msgspec.json.decode(head, type=_ListPage).metadata.continue_
+        return self._unavailable(f"the API server can't be reached: {type(error).__name__}: {words}", tried)
 
 
 def _options(field_manager: str, dry_run: bool) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -54,13 +55,14 @@ def default_token() -> AccountToken:
     return AccountToken(credentials)
 
 
-def connect(access: ControlPlaneAccess, token: Token, *, cluster: str = "") -> Kube:
+def connect(access: ControlPlaneAccess, token: Token, *, cluster: str = "", patience: float = math.inf) -> Kube:
     """A connection to a cluster's API server; dials at the first request.
 
     Args:
         access: the way there.
         token: gives the bearer token for each request.
         cluster: full resource name, for errors.
+        patience: how many seconds all requests of the connection may take together.
 
     Raises:
         Refused: there is no way there from outside the cluster's network.
@@ -83,7 +85,7 @@ def connect(access: ControlPlaneAccess, token: Token, *, cluster: str = "") -> K
     configuration.api_key = {"BearerToken": ""}
     configuration.api_key_prefix = {"BearerToken": "Bearer"}
     configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]
-    return Kube(configuration, cluster=cluster, renew=getattr(token, "renew", None))
+    return Kube(configuration, cluster=cluster, renew=getattr(token, "renew", None), patience=patience)
 
 
 def from_kubeconfig(path: Path, *, context: str | None = None) -> Kube:

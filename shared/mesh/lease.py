@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import msgspec
 
-from shared.errors import ByomeshError, Temporary
-from shared.kube import AlreadyExists, Conflict, Kube, Unavailable
+from shared.errors import ByomeshError
+from shared.kube import AlreadyExists, ClusterFault, Conflict, Kube, Unavailable
 
 NAMESPACE = "byomesh-system"
 NAME = "byomesh"
@@ -37,7 +37,7 @@ class HeldBy(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class LeaseLost(Temporary):
+class LeaseLost(ClusterFault):
     """The Lease went to another worker; what was planned must be planned again."""
 
 

@@ -122,6 +122,7 @@ def _allow(
                 reason="ClusterBusy",
                 waits_for="the operation that GKE is running on the cluster",
                 limit=settings.operation_limit,
+                patient=True,
                 status=waiting,
             )
         case gke.Started(operation):

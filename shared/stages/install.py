@@ -158,7 +158,7 @@ class Waiting(msgspec.Struct, frozen=True):
         status = msgspec.structs.replace(
             self.status, phase=Phase.PENDING, message=f"{self.status.mesh} waits for {waits_for}"
         )
-        return Later(delay=delay, reason=reason, waits_for=waits_for, limit=self.limit, status=status)
+        return Later(delay=delay, reason=reason, waits_for=waits_for, limit=self.limit, patient=True, status=status)
 
 
 def _denied(cluster: gke.Cluster, verdict: admission.Verdict, waiting: Waiting, settings: Settings) -> Outcome:

@@ -31,6 +31,8 @@ Seen = TypeVar("Seen")
 _POLL = 0.1
 """Seconds between two looks at the Deployments while one verification waits for them."""
 _REPAIR_TRIES = 5
+_GLANCES = 8
+"""Steps between two looks through all checks at pods that aren't ready."""
 
 
 def run(
@@ -72,8 +74,13 @@ def run(
     if cluster.status in gke.UNSETTLED:
         return _later(status, "ClusterNotSettled", f"the cluster, which is {cluster.status}", settings)
     api = connect(cluster)
+    thorough = is_thorough(request, settings, clock())
     with telemetry.stage_timer("readiness"):
-        waits_for = wait_until_ready(api, profile, settings.readiness_poll)
+        waits_for = wait_until_ready(api, profile, settings.readiness_poll if thorough else 0.0)
+    if waits_for and not thorough:
+        return _glanced(
+            waits_for, Watch(api, request, settings, clock()), status, settings, readiness.why(api, profile)
+        )
     hooks = verify_hooks(profile)
 
     def look() -> Verification:
@@ -115,9 +122,7 @@ def run(
     found = msgspec.structs.replace(found, auditor=auditor, missing=missing, networks=networks, hands=hands)
     watch = Watch(api, request, settings, clock())
     if waits_for and not repaired and not (found.mendable and request.attempt < settings.repair_attempts):
-        why = readiness.why(api, profile)
-        given_up = watch.pods(waits_for, why, status)
-        return given_up or _later(status, "PodsNotReady", _with_reason(waits_for, why), settings)
+        return _glanced(waits_for, watch, status, settings, readiness.why(api, profile))
     told, following = conclude(request, status, profile, settings, found)
     done = watch.conclude(told, following, waits_for)
     if told.phase is Phase.READY and not done.next and (late := extensions.waits_for(states)):
@@ -135,6 +140,24 @@ def _hands(api: kube.Kube, repairs: tuple[Patch, ...]) -> tuple[str, ...]:
     found = ((path.rpartition("/")[2], api.get(path)) for path in dict.fromkeys(one.path for one in repairs))
     named = ((name, last_hand(live)) for name, live in found if live is not None)
     return tuple(f"{name} by {hand}" for name, hand in named if hand)
+
+
+def is_thorough(request: VerifyRequest, settings: Settings, now: dt.datetime) -> bool:
+    """Whether a look at pods that aren't ready goes through all checks, which cost forty times a glance.
+
+    The first one does, one of about eight after it, so that what broke meanwhile is mended, and the last one.
+    """
+    step = settings.readiness_step
+    if request.first_seen is None or not step:
+        return True
+    age = (now - request.first_seen).total_seconds()
+    return age % (_GLANCES * step) < step or age > settings.readiness_limit
+
+
+def _glanced(waits_for: str, watch: Watch, status: MeshStatus, settings: Settings, why: str) -> Outcome:
+    """What becomes of a cluster whose pods aren't ready: it waits, or its upgrade is given up."""
+    given_up = watch.pods(waits_for, why, status)
+    return given_up or _later(status, "PodsNotReady", _with_reason(waits_for, why), settings)
 
 
 def _outdated(stale: Stale) -> OutdatedWorkloads:
@@ -193,10 +216,14 @@ def wait_until_ready(
 ) -> str:
     """Look at the mesh's Deployments until they are ready, for `seconds` at most; what isn't ready then, or "".
 
-    A mesh that isn't there at all has nothing to wait for: the checks say so.
+    A mesh that isn't there at all has nothing to wait for: the checks say so. Where the cluster says why pods are
+    missing (a denial, no node), a few seconds don't help, and nobody looks on.
     """
     if api.get(profile.marker) is None:
         return ""
+    waits_for = readiness.look(api, profile)
+    if not waits_for or not seconds or readiness.why(api, profile):
+        return waits_for
     return wait_until(lambda: readiness.look(api, profile), str, seconds, monotonic=monotonic, sleep=sleep)
 
 
@@ -225,5 +252,6 @@ def _later(status: MeshStatus, reason: str, waits_for: str, settings: Settings) 
         reason=reason,
         waits_for=waits_for,
         limit=settings.readiness_limit,
+        patient=True,
         status=msgspec.structs.replace(status, message=f"{status.mesh} waits for {waits_for}"),
     )

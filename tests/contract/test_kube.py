@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -297,7 +298,7 @@ def test_a_token_that_is_refused_is_renewed(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_slow_api_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.kube.api._READ_TIMEOUT", 0.1)
+    monkeypatch.setattr("shared.kube.patience.FIRST_ANSWER", 0.1)
     released = threading.Event()
 
     def hang(_: Request) -> Answer:
@@ -310,6 +311,23 @@ def test_a_slow_api_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
                 kube.get("/x")
         finally:
             released.set()
+
+
+def test_an_api_server_that_uses_up_all_patience_is_unavailable() -> None:
+    access_given = pages((200, {}), (200, {}))
+    with https_server(access_given) as server:
+        access = ControlPlaneAccess(endpoint=server.endpoint, ca_pem=server.ca_pem)
+        with connect(access, lambda: "t", patience=0.0) as kube, pytest.raises(Unavailable, match="is too slow"):
+            kube.get("/x")
+    assert server.requests == []
+
+
+def test_who_takes_connections_and_says_nothing_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.kube.patience.CONNECT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        access = ControlPlaneAccess(endpoint=f"127.0.0.1:{silent.getsockname()[1]}")
+        with connect(access, lambda: "t") as kube, pytest.raises(Unavailable, match="timed out"):
+            kube.get("/x")
 
 
 def test_nobody_listens() -> None:

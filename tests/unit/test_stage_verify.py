@@ -400,10 +400,43 @@ class Time:
 )
 def test_readiness_is_looked_for_during_a_moment(ready: float, waits_for: str, until: float) -> None:
     kube = cluster_with(ready=0)
+    kube.put("/api/v1/nodes/n", {})
     time = Time(kube, ready)
     found = verify.wait_until_ready(kube, PROFILE, 1.0, monotonic=time.monotonic, sleep=time.sleep)
     assert found == waits_for
     assert time.now == pytest.approx(until, abs=0.11)
+
+
+def test_where_no_moment_helps_nobody_looks_on() -> None:
+    kube = cluster_with(ready=0)
+    time = Time(kube, 0.35)
+    found = verify.wait_until_ready(kube, PROFILE, 1.0, monotonic=time.monotonic, sleep=time.sleep)
+    assert (found, time.now) == ("Deployment linkerd-destination (0 of 1 pods ready)", 0)
+
+
+@pytest.mark.parametrize(
+    ("age", "thorough"),
+    [(0, True), (14, True), (16, False), (110, False), (121, True), (140, False), (1700, False), (1801, True)],
+)
+def test_pods_that_are_not_ready_are_mostly_glanced_at(age: float, thorough: bool) -> None:
+    """A cluster that has waited for minutes costs seven requests a look, not all checks."""
+    request = msgspec.structs.replace(REQUEST, first_seen=NOW - dt.timedelta(seconds=age))
+    outcome = run(cluster_with(ready=0), Hooks(*([seen(BAD)] if thorough else [])), request)
+    assert isinstance(outcome, Later)
+    assert (outcome.reason, outcome.patient) == ("PodsNotReady", True)
+    assert outcome.waits_for.endswith(": the cluster has no node yet")
+    assert outcome.status.checks.failed == int(thorough)
+
+
+def test_what_nobody_dated_is_looked_through() -> None:
+    request = msgspec.structs.replace(REQUEST, first_seen=None)
+    assert verify.is_thorough(request, SETTINGS, NOW)
+
+
+def test_ready_pods_are_always_looked_through() -> None:
+    request = msgspec.structs.replace(REQUEST, first_seen=NOW - dt.timedelta(seconds=60))
+    status, _ = done(run(cluster_with(), Hooks(seen(GOOD)), request))
+    assert status.phase is Phase.READY
 
 
 def test_what_is_ready_costs_no_sleep() -> None:

@@ -1,0 +1,45 @@
+"""What becomes of a fault that one cluster alone suffers from: a wait, longer each time, and Stuck in the end; pure."""
+
+from __future__ import annotations
+
+from shared.config import Settings
+from shared.errors import shorten
+from shared.kube_errors import ClusterFault
+from shared.model import InstallRequest, MeshStatus, Phase, VerifyRequest
+from shared.outcome import Later
+
+FIRST, LONGEST = 5.0, 300.0
+"""Seconds until the second try, and between the last ones; each wait is twice as long as the one before it."""
+_WORDS = 600
+_DOUBLINGS = 16
+
+
+def wait_out(error: ClusterFault, request: InstallRequest | VerifyRequest, times: int, settings: Settings) -> Later:
+    """The wait for a cluster's fault to pass.
+
+    A hundred clusters that nobody can reach then take one look each every five minutes, and time out in it.
+
+    Args:
+        error: what the cluster, or nobody in its place, answered.
+        request: what was asked.
+        times: how often this request has waited already.
+        settings: how long the cluster may wait, as for an operation of GKE's, which may well be the cause.
+    """
+    passes = "" if error.remedy.startswith("none;") else f"; what may help: {error.remedy}"
+    waits_for = f"a fault of the cluster to pass: {shorten(error.problem, _WORDS)} (tried: {error.tried}){passes}"
+    status = MeshStatus(
+        cluster=request.cluster,
+        mesh=request.mesh,
+        version=request.version or "",
+        request_id=request.request_id,
+        phase=Phase.VERIFYING if isinstance(request, VerifyRequest) else Phase.PENDING,
+        reason=error.reason,
+        message=f"{request.mesh} waits for {waits_for}",
+    )
+    return Later(
+        delay=min(FIRST * 2.0 ** min(times, _DOUBLINGS), LONGEST),
+        reason=error.reason,
+        waits_for=waits_for,
+        limit=settings.operation_limit,
+        status=status,
+    )
