@@ -154,7 +154,7 @@ class Settings:
     )
     cluster_patience: float = _setting(
         "BYOMESH_CLUSTER_PATIENCE",
-        180.0,
+        60.0,
         "seconds that one delivery's requests to a cluster's API server may take together; then the cluster waits",
         _seconds,
     )

@@ -34,7 +34,7 @@ def wait_out(error: ClusterFault, request: InstallRequest | VerifyRequest, times
         request_id=request.request_id,
         phase=Phase.VERIFYING if isinstance(request, VerifyRequest) else Phase.PENDING,
         reason=error.reason,
-        message=f"{request.mesh} waits for {waits_for}",
+        message=f"{request.mesh or 'the mesh'} waits for {waits_for}",
     )
     return Later(
         delay=min(FIRST * 2.0 ** min(times, _DOUBLINGS), LONGEST),

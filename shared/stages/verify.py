@@ -59,8 +59,6 @@ def run(
     left_alone = consent.withheld(request, decision)
     if left_alone is not None:
         return left_alone
-    wish = decision.settings_of(request.mesh)
-    auditor = decision.rule if decision.mode is policy.Mode.AUDIT else ""
     status = MeshStatus(
         cluster=request.cluster,
         mesh=request.mesh,
@@ -78,9 +76,29 @@ def run(
     with telemetry.stage_timer("readiness"):
         waits_for = wait_until_ready(api, profile, settings.readiness_poll if thorough else 0.0)
     if waits_for and not thorough:
-        return _glanced(
-            waits_for, Watch(api, request, settings, clock()), status, settings, readiness.why(api, profile)
-        )
+        watch = Watch(api, request, settings, clock())
+        return _glanced(waits_for, watch, status, settings, readiness.why(api, profile))
+    return _looked_through(
+        request, cluster, api, decision, waits_for, status=status, settings=settings, clock=clock, brake=brake
+    )
+
+
+def _looked_through(
+    request: VerifyRequest,
+    cluster: gke.Cluster,
+    api: kube.Kube,
+    decision: policy.Decision,
+    waits_for: str,
+    *,
+    status: MeshStatus,
+    settings: Settings,
+    clock: Clock,
+    brake: Brake,
+) -> Outcome:
+    """All checks, what may be mended here, and what follows from both."""
+    profile = load_profile(request.mesh)
+    wish = decision.settings_of(request.mesh)
+    auditor = decision.rule if decision.mode is policy.Mode.AUDIT else ""
     hooks = verify_hooks(profile)
 
     def look() -> Verification:
@@ -103,7 +121,9 @@ def run(
         repaired = (Repair.CLUSTER_NETWORKS.value,)
     with telemetry.stage_timer("extensions"):
         states = wait_until(
-            lambda: extensions.look(api, profile, wish.options), extensions.waits_for, settings.readiness_poll
+            lambda: extensions.look(api, profile, wish.options),
+            extensions.waits_for,
+            settings.readiness_poll if not waits_for else 0.0,
         )
     status = msgspec.structs.replace(
         status,
