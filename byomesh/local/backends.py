@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from byomesh.local.gke.population import Behind
 from byomesh.local.gke.state import Backend, LocalCluster, Running
-from byomesh.local.stand_in import StandIn
+from byomesh.local.stand_in import Manner, StandIn
 from byomesh.local.stand_in.cluster import Facts, populated
 
 _NOBODY = "127.0.0.1:9"
 """Discard's port, where nobody listens: a connection is refused at once."""
+_MANNERS = {Behind.UNAVAILABLE: Manner.UNAVAILABLE, Behind.SLOW: Manner.SLOW}
 
 
 class StandIns:
@@ -26,16 +27,21 @@ class StandIns:
 
     async def create(self, cluster: LocalCluster) -> Running:
         """Have a cluster answered for, if somebody is to."""
-        if cluster.options.stand_in != Behind.KUBERNETES:
+        behind = Behind(cluster.options.stand_in)
+        if behind is Behind.NOTHING:
             return Running(_NOBODY, self._authority)
+        if behind is Behind.SILENT:
+            return Running(await self.server.silent(), self._authority)
         facts = Facts(
             name=cluster.ref.name,
             autopilot=cluster.autopilot,
             net_admin=lambda: cluster.net_admin,
             pods=cluster.pods_cidr,
             services=cluster.services_cidr,
+            pods_get_ready=behind is not Behind.NEVER_READY,
         )
-        return Running(await self.server.serve(str(cluster.ref), populated(facts)), self._authority)
+        manner = _MANNERS.get(behind, Manner.PROMPT)
+        return Running(await self.server.serve(str(cluster.ref), populated(facts), manner), self._authority)
 
     async def delete(self, cluster: LocalCluster) -> None:
         """Let nobody answer for a cluster any more."""

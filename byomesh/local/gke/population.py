@@ -44,10 +44,18 @@ class Behind(enum.StrEnum):
     Values:
         NOTHING: connections are refused.
         KUBERNETES: an API server in memory, on which a mesh can be installed (`byomesh.local.stand_in`).
+        NEVER_READY: the same, but its pods never get ready: their images can't be pulled.
+        UNAVAILABLE: an API server that answers every request with 503.
+        SLOW: an API server in memory that thinks for two seconds about each request.
+        SILENT: connections are taken, and nothing is ever said.
     """
 
     NOTHING = "nothing"
     KUBERNETES = "kubernetes"
+    NEVER_READY = "never-ready"
+    UNAVAILABLE = "unavailable"
+    SLOW = "slow"
+    SILENT = "silent"
 
 
 class Envelope(enum.StrEnum):

@@ -6,7 +6,7 @@ doesn't default fields, doesn't know who holds which field, and doesn't watch. W
 request is shown by the contract tests, and by the real clusters of the local cloud.
 """
 
-from byomesh.local.stand_in.server import Fault, Request, StandIn
+from byomesh.local.stand_in.server import Fault, Manner, Request, StandIn
 from byomesh.local.stand_in.store import Store
 
-__all__ = ["Fault", "Request", "StandIn", "Store"]
+__all__ = ["Fault", "Manner", "Request", "StandIn", "Store"]

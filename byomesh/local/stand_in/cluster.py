@@ -35,6 +35,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         net_admin: whether Warden allows NET_ADMIN now.
         pods: the pods' range.
         services: the Services' range.
+        pods_get_ready: whether the images of pods can be pulled.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     net_admin: Callable[[], bool]
     pods: str
     services: str
+    pods_get_ready: bool = True
 
 
 def populated(facts: Facts) -> Store:
@@ -155,7 +157,8 @@ class _Behaviour:
                     one for one, held in self._store.objects("pods") if _owner(held) == place.rpartition("/")[2]
                 ]:
                     self._store.remove(pod)
-        counts = dict.fromkeys(("replicas", "readyReplicas", "availableReplicas"), replicas)
+        ready = replicas if self._facts.pods_get_ready else 0
+        counts = {"replicas": replicas, "readyReplicas": ready, "availableReplicas": ready}
         labels = {**(template["metadata"].get("labels") or {}), "pod-template-hash": digest}
         self._store.put(
             f"{sets}/{name}",
@@ -169,7 +172,8 @@ class _Behaviour:
         for number in range(replicas):
             metadata = {**template["metadata"], "labels": labels, "ownerReferences": [owner]}
             body = {"metadata": metadata, "spec": {**template["spec"], "nodeName": f"gk3-{self._facts.name}-1"}}
-            self._store.put(f"{pods}/{name}-{number}", {**body, "status": self._running(template["spec"])})
+            status = self._running(template["spec"]) if ready else _waiting(template["spec"])
+            self._store.put(f"{pods}/{name}-{number}", {**body, "status": status})
         status = {**counts, "updatedReplicas": replicas, "observedGeneration": deployment["metadata"]["generation"]}
         self._store.put(f"/apis/apps/v1{namespace}/deployments/{path.name}", {**deployment, "status": status})
 
@@ -187,6 +191,21 @@ class _Behaviour:
                 for one in spec.get("initContainers") or ()
             ],
         }
+
+
+def _waiting(spec: Json) -> Json:
+    """The status of a pod whose images can't be pulled."""
+    waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+    state = {"state": {"waiting": waiting}, "ready": False, "started": False, "restartCount": 0}
+    scheduled = {"type": "PodScheduled", "status": "True"}
+    unready = [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")]
+    return {
+        "phase": "Pending",
+        "hostIP": "10.128.0.2",
+        "conditions": [scheduled, *unready],
+        "containerStatuses": [_status(one, state) for one in spec.get("containers") or ()],
+        "initContainerStatuses": [_status(one, state) for one in spec.get("initContainers") or ()],
+    }
 
 
 def _status(container: Json, state: Json) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import ssl
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from byomesh.local.stand_in.store import Answer, Store, refusal
 
 _VERSION = {"major": "1", "minor": "36", "gitVersion": "v1.36.3-gke.1", "platform": "linux/amd64"}
 _AGGREGATED = "g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_SLOW_SECONDS = 2.0
 _MOST_BYTES = 16 * 1024 * 1024
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -31,6 +33,14 @@ class Fault(enum.Enum):
     EXPIRED = "401"
     CUT_BEFORE = "cut before"
     CUT_AFTER = "cut after"
+
+
+class Manner(enum.Enum):
+    """How a cluster's API server answers all requests."""
+
+    PROMPT = "at once"
+    SLOW = "after two seconds"
+    UNAVAILABLE = "with 503"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -65,6 +75,8 @@ class StandIn:
         self.decide: Decide = lambda _request: None
         self._tls = tls
         self._clusters: dict[int, tuple[str, Store]] = {}
+        self._manners: dict[int, Manner] = {}
+        self._silent: asyncio.Server | None = None
         self._servers: dict[int, asyncio.Server] = {}
         self._handler = web.Server(self._answer)
 
@@ -72,16 +84,31 @@ class StandIn:
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        for server in self._servers.values():
+        for server in (*self._servers.values(), *([self._silent] if self._silent else [])):
             server.close()
         await self._handler.shutdown(0.2)
 
-    async def serve(self, name: str, store: Store) -> str:
+    async def serve(self, name: str, store: Store, manner: Manner = Manner.PROMPT) -> str:
         """Serve a cluster from now on; returns `127.0.0.1:PORT`."""
         server = await asyncio.get_running_loop().create_server(self._handler, "127.0.0.1", 0, ssl=self._tls)
         port: int = server.sockets[0].getsockname()[1]
         self._servers[port] = server
         self._clusters[port] = (name, store)
+        self._manners[port] = manner
+        return f"127.0.0.1:{port}"
+
+    async def silent(self) -> str:
+        """`127.0.0.1:PORT` of a server that takes connections and never says anything; one for all who want it."""
+
+        async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while await reader.read(_MOST_BYTES):
+                    pass
+            writer.close()
+
+        if self._silent is None:
+            self._silent = await asyncio.start_server(listen, "127.0.0.1", 0)
+        port: int = self._silent.sockets[0].getsockname()[1]
         return f"127.0.0.1:{port}"
 
     def store(self, name: str) -> Store | None:
@@ -92,7 +119,7 @@ class StandIn:
         """Serve a cluster no longer, if it is."""
         for port in [port for port, (known, _) in self._clusters.items() if known == name]:
             self._servers.pop(port).close()
-            del self._clusters[port]
+            del self._clusters[port], self._manners[port]
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.transport is None:
@@ -105,7 +132,10 @@ class StandIn:
             name, request.method, request.path, "dryRun" in request.query, request.headers.get("User-Agent", "")
         )
         body = await request.read()
-        fault = self.decide(asked)
+        manner = self._manners[port]
+        if manner is Manner.SLOW:
+            await asyncio.sleep(_SLOW_SECONDS)
+        fault = Fault.OVERLOADED if manner is Manner.UNAVAILABLE else self.decide(asked)
         if fault is Fault.CUT_BEFORE:
             return cut(request)
         if fault is not None and fault is not Fault.CUT_AFTER:
