@@ -267,7 +267,7 @@ class Kube:
                 raise self._unavailable(f"the API server is too slow: {error}", f"{method} {path}") from error
             except (urllib3.exceptions.ProtocolError, ConnectionError) as error:
                 # Cut on the way: whether it was carried out is unknown.
-                if not harmless or tries > self._patience.repetitions(len(repeating.PAUSES)):
+                if not harmless or tries > self._repetitions:
                     raise self._unreachable(error, f"{method} {path}") from error
                 self._pause(repeating.PAUSES[tries - 1])
                 continue
@@ -276,12 +276,12 @@ class Kube:
             except (client.ApiException, urllib3.exceptions.HTTPError, OSError) as error:
                 raise self._unreachable(error, f"{method} {path}") from error
             pause = repeating.pause(code, answer, retry_after, tries, harmless=harmless)
-            if pause is None or tries > self._patience.repetitions(len(repeating.PAUSES)):
+            if pause is None or tries > self._repetitions:
                 self._patience.answered = self._patience.answered or pause is None
                 return code, answer
             if code == HTTPStatus.UNAUTHORIZED and self._renew is not None:
                 self._renew()
-            self._pause(pause if self._patience.answered else min(pause, repeating.PAUSES[0]))
+            self._pause(pause if self._patience.lasting else repeating.PAUSES[0])
 
     def _once(self, method: str, target: str, headers: dict[str, str], body: object) -> tuple[int, bytes, str]:
         """Status, body and Retry-After of one request's answer."""
@@ -293,6 +293,10 @@ class Kube:
             # The whole body, so that the connection goes back to the pool.
             answer = bytes(response.read())  # type: ignore[no-untyped-call]
         return int(response.status), answer, str(response.getheader("Retry-After", ""))  # type: ignore[no-untyped-call]
+
+    @property
+    def _repetitions(self) -> int:
+        return len(repeating.PAUSES) if self._patience.lasting else 1
 
     def _pause(self, seconds: float) -> None:
         self._patience.spend(seconds)

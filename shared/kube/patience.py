@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,9 +37,14 @@ class Patience:
         self._under_way = 0
         self._since = 0.0
 
-    def repetitions(self, most: int) -> int:
-        """How often a request may be repeated: once until there was an answer, since there may never be one."""
-        return most if self.answered else min(most, 1)
+    @property
+    def lasting(self) -> bool:
+        """Whether faults may be repeated as often as their kind allows.
+
+        Where patience is limited, only once the API server has answered: one that never does is given up after a
+        single repetition, since its cluster waits then, and no thread with it.
+        """
+        return self.answered or math.isinf(self._total)
 
     def spend(self, seconds: float) -> None:
         """Count a pause before a repetition."""

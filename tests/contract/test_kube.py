@@ -322,6 +322,14 @@ def test_an_api_server_that_uses_up_all_patience_is_unavailable() -> None:
     assert server.requests == []
 
 
+def test_where_patience_is_limited_who_only_fails_is_repeated_once() -> None:
+    with https_server(lambda _: (503, b"{}")) as server:
+        access = ControlPlaneAccess(endpoint=server.endpoint, ca_pem=server.ca_pem)
+        with connect(access, lambda: "t", patience=60.0) as kube, pytest.raises(Unavailable, match="HTTP 503"):
+            kube.get("/x")
+    assert len(server.requests) == 2
+
+
 def test_who_takes_connections_and_says_nothing_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.kube.patience.CONNECT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:

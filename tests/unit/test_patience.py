@@ -65,3 +65,15 @@ def test_a_failed_request_counts_too() -> None:
     with pytest.raises(OSError, match="cut"), patience.request():
         cut()
     assert taken(patience, time, 0.0)[1] == 4.0
+
+
+def test_who_never_answered_is_repeated_once_and_pauses_count() -> None:
+    time = Time()
+    patience = Patience(10.0, monotonic=time)
+    assert not patience.lasting
+    patience.spend(4.0)
+    assert taken(patience, time, 0.0)[1] == FIRST_ANSWER
+    patience.answered = True
+    assert patience.lasting
+    assert taken(patience, time, 0.0)[1] == 6.0
+    assert Patience(math.inf).lasting
