@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from shared.model import ClusterRef
@@ -80,6 +82,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
         service_ranges: CIDRs of Services, likewise.
         access: the way to its control plane.
         mesh_label: value of the label `mesh_id` that Cloud Service Mesh puts on clusters, or "".
+        created: when it was created (`create_time`); None where GKE doesn't say.
     """
 
     ref: ClusterRef
@@ -95,6 +98,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     service_ranges: tuple[str, ...] = ()
     access: ControlPlaneAccess
     mesh_label: str = ""
+    created: dt.datetime | None = None
 
     @property
     def facts(self) -> ClusterFacts:

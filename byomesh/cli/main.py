@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from byomesh.cli import check, demo, demo_app, dlq, images, local, pause, policy, repair, rerun, rotate, uninstall
+from byomesh.cli import (
+    check,
+    demo,
+    demo_app,
+    dlq,
+    images,
+    local,
+    pause,
+    policy,
+    repair,
+    rerun,
+    rotate,
+    status,
+    uninstall,
+)
 
 app = typer.Typer(
     name="byomesh",
@@ -20,6 +34,7 @@ app.add_typer(rotate.app, name="rotate-anchor")
 app.add_typer(policy.app, name="policy")
 app.add_typer(demo_app.app, name="demo-app")
 app.add_typer(dlq.app, name="dlq")
+app.command("status")(status.status)
 app.command("check")(check.check)
 app.command("plan")(repair.plan)
 app.command("repair")(repair.repair)

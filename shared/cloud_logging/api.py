@@ -67,6 +67,22 @@ class _Bounds:
         return ends
 
 
+class StatusLines:
+    """Lines as they are read, page by page; to be taken once."""
+
+    def __init__(self, lines: Iterator[LogLine], bounds: _Bounds) -> None:
+        self._lines = lines
+        self._bounds = bounds
+
+    def __iter__(self) -> Iterator[LogLine]:
+        return self._lines
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that have been taken are all that there are."""
+        return not self._bounds.reached
+
+
 class CloudLogging:
     """Cloud Logging at the settings' endpoint; one client, made once and used by every call."""
 
@@ -144,6 +160,32 @@ class CloudLogging:
             if status.cluster is not None and (not wanted or status.cluster.project in wanted):
                 newest.setdefault(status.cluster, status)
         return NewestStatuses(newest, complete=not bounds.reached)
+
+    def status_lines(
+        self, projects: Iterable[str], since: dt.datetime, limit: int = MAX_PAGES * PAGE_SIZE
+    ) -> StatusLines:
+        """The lines with every status of these projects' clusters (of all, where none is named) since a time.
+
+        They come newest first, page by page, `limit` at most. More projects than a filter holds are as good as none:
+        whoever asks leaves the others out.
+
+        Raises:
+            Temporary: the API can't answer, or IAM doesn't allow it (yet); while they are taken, too.
+            Permanent: no setting names the automation's project.
+        """
+        query = filters.statuses(frozenset(projects), since)
+        if len(query) > filters.MAX_LENGTH:
+            query = filters.statuses((), since)
+        bounds = _Bounds(limit)
+        return StatusLines(self._lines(query, bounds), bounds)
+
+    def changes(self, project: str, since: dt.datetime, limit: int = LIMIT) -> Iterator[AuditEntry]:
+        """The first entries of what was done to a project's clusters since a time, newest first.
+
+        Raises:
+            Temporary: the API can't answer, or IAM doesn't allow it (yet); while they are taken, too.
+        """
+        return self._list(project, filters.changes(since), _Bounds(limit), read_audit)
 
     def lines_of(self, ref: ClusterRef, since: dt.datetime, limit: int = LIMIT) -> tuple[LogLine, ...]:
         """What the functions said of a cluster since a time, newest first.

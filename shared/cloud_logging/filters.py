@@ -67,6 +67,12 @@ def updates(ref: ClusterRef, since: dt.datetime) -> str:
     return _joined(AUDIT_LOG, *_of(ref), method, "operation.first=true", _since(since))
 
 
+def changes(since: dt.datetime) -> str:
+    """The first entries of what was done to a project's clusters, by whom."""
+    method = r'protoPayload.methodName=~"ClusterManager\\.(Create|Update|Delete)Cluster$"'
+    return _joined(AUDIT_LOG, 'resource.type="gke_cluster"', method, "operation.first=true", _since(since))
+
+
 def first_entry(ref: ClusterRef, operation: str, since: dt.datetime) -> str:
     """The entry with which an operation on a cluster began."""
     return _joined(AUDIT_LOG, *_of(ref), f"operation.id={quoted(operation)}", "operation.first=true", _since(since))

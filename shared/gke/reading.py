@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime as dt
 import ipaddress
 from collections.abc import Iterable
 
@@ -38,7 +39,17 @@ def read_cluster(ref: ClusterRef, found: container_v1.Cluster) -> Cluster:
         ),
         access=choose_access(found),
         mesh_label=found.resource_labels.get("mesh_id", ""),
+        created=_time(found.create_time),
     )
+
+
+def _time(text: str) -> dt.datetime | None:
+    """A time in RFC 3339, such as `2026-05-04T09:00:00+00:00`; None where GKE gives none that can be read."""
+    try:
+        read = dt.datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return read if read.tzinfo is not None else read.replace(tzinfo=dt.UTC)
 
 
 def name_of(value: object) -> str:

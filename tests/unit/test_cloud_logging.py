@@ -193,3 +193,37 @@ def test_a_status_is_logged_as_it_is_published_unless_it_is_too_long() -> None:
     assert (cut["checks"]["failed"], cut["outdated"]["pods"], cut["phase"]) == (400, 7, "Ready")
     assert len(encode(long)) > MAX_BYTES
     assert len(msgspec.json.encode(cut)) <= MAX_BYTES
+
+
+def test_every_status_of_some_projects_newest_first(log: MemoryLogging, tmp_path: Path) -> None:
+    other = ClusterRef("other", "europe-west1", "eu-1")
+    log.say(
+        tmp_path,
+        status_line(ready(phase=Phase.VERIFYING), NOW),
+        status_line(ready(other), NOW),
+        status_line(ready(), NOW + MINUTE),
+    )
+    lines = log.door.status_lines(["shop"], AGES_AGO)
+    assert [line.status for line in lines] == [ready(), ready(phase=Phase.VERIFYING)]
+    assert lines.complete
+    cut = log.door.status_lines([], AGES_AGO, limit=2)
+    assert len(list(cut)) == 2
+    assert not cut.complete
+
+
+def test_more_projects_than_a_filter_holds_are_asked_for_as_all(log: MemoryLogging, tmp_path: Path) -> None:
+    log.say(tmp_path, status_line(ready(), NOW))
+    many = [f"a-project-with-a-long-name-{number}" for number in range(1_000)]
+    assert len(list(log.door.status_lines(many, AGES_AGO))) == 1
+    assert len(log.requests[0].filter) < 1_000
+
+
+def test_what_was_done_to_a_projects_clusters_and_by_whom(log: MemoryLogging) -> None:
+    log.operation("CreateCluster", name="operation-1", principal="anna@example.com")
+    log.operation("UpdateCluster", name="operation-2", ref=OTHER, at=NOW + MINUTE)
+    log.operation("UpdateCluster", name="operation-3", ref=ClusterRef("other", "europe-west1", "eu-1"))
+    found = list(log.door.changes("shop", AGES_AGO))
+    assert [(entry.cluster, entry.method, entry.principal) for entry in found] == [
+        (OTHER, "UpdateCluster", "alice@example.com"),
+        (SHOP, "CreateCluster", "anna@example.com"),
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from typing import Any
 
 import grpc
@@ -47,6 +48,7 @@ def test_a_cluster_is_read() -> None:
         resource_labels={"team": "shop", "mesh_id": "proj-1"},
         etag="e1",
         current_master_version="1.36.1-gke.1",
+        create_time="2026-05-04T09:00:00.000000000Z",
         release_channel={"channel": "RAPID"},
         master_auth={"cluster_ca_certificate": CA},
         cluster_ipv4_cidr="10.4.0.0/17",
@@ -78,6 +80,7 @@ def test_a_cluster_is_read() -> None:
         service_ranges=("34.118.224.0/20", "2600:2d00:0:1::/112"),
         access=ControlPlaneAccess(endpoint="203.0.113.7", ca_pem=PEM),
         mesh_label="proj-1",
+        created=dt.datetime(2026, 5, 4, 9, 0, tzinfo=dt.UTC),
     )
     facts = gke.ClusterFacts(cluster=REF, autopilot=True, labels=cluster.labels, release_channel="RAPID")
     assert cluster.facts == facts
@@ -318,3 +321,20 @@ def test_the_door_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         gke.gke.cache_clear()
     assert made == [{"client_options": {"api_endpoint": "container.googleapis.com"}}]
+
+
+def test_a_project_is_listed_with_what_gke_could_not_reach() -> None:
+    answer = container_v1.ListClustersResponse(
+        clusters=[{"name": "a", "location": "europe-west1"}, {"name": "b", "location": "us-east1-b"}],
+        missing_zones=["us-central1-a"],
+    )
+    google, channel = door(ListClusters=lambda _: answer)
+    listing = google.listing("shop-prod")
+    assert [str(one.ref) for one in listing.clusters] == [
+        "projects/shop-prod/locations/europe-west1/clusters/a",
+        "projects/shop-prod/locations/us-east1-b/clusters/b",
+    ]
+    assert listing.missing_zones == ("us-central1-a",)
+    assert listing.clusters[0].created is None
+    assert google.list("shop-prod") == tuple(one.ref for one in listing.clusters)
+    assert channel.calls[0][1].parent == "projects/shop-prod/locations/-"
