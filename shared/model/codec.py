@@ -11,7 +11,7 @@ from shared.errors import Permanent, shorten
 from shared.model.cluster_ref import ClusterRef
 from shared.model.messages import SCHEMA, InstallRequest, MeshStatus, VerifyRequest
 
-_M = TypeVar("_M")
+_M = TypeVar("_M", bound=msgspec.Struct)
 
 prepare(InstallRequest, VerifyRequest, MeshStatus)
 
@@ -75,8 +75,9 @@ def from_builtins(raw: Any, kind: type[_M]) -> _M:
             raise Permanent("MalformedMessage", f"cluster is {shorten(repr(name), 200)}, not a name", remedy=_LEAST)
         raw = {**raw, "cluster": msgspec.to_builtins(ClusterRef.parse(_as_typed(name)))}
     try:
-        # Somebody who writes null means that nothing is said.
-        return msgspec.convert({key: value for key, value in raw.items() if value is not None}, kind)
+        # Somebody who writes null means that nothing is said; what a status must say may well be null.
+        required = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
+        return msgspec.convert({key: raw[key] for key in raw if raw[key] is not None or key in required}, kind)
     except msgspec.ValidationError as error:
         raise Permanent(
             "MalformedMessage", str(error), cluster=name if isinstance(name, str) else "", remedy=_LEAST

@@ -143,3 +143,8 @@ def test_warnings_and_skips_are_healthy() -> None:
 def test_a_status_without_a_cluster_is_plain_too() -> None:
     found = model.to_builtins(MeshStatus(cluster=None, phase=Phase.FAILED, reason="r", message="m"))
     assert (found["cluster"], found["phase"]) == (None, "Failed")
+
+
+def test_a_status_without_a_cluster_survives_the_way() -> None:
+    status = MeshStatus(cluster=None, phase=Phase.FAILED, reason="r", message="m")
+    assert decode(encode(status), MeshStatus) == status
