@@ -48,6 +48,9 @@ class Settings:
     project: str = _setting("GOOGLE_CLOUD_PROJECT", "", "id of the project that holds the topics, queue and secret")
     install_topic: str = _setting("BYOMESH_INSTALL_TOPIC", "mesh-install", "topic of InstallRequests")
     verify_topic: str = _setting("BYOMESH_VERIFY_TOPIC", "mesh-verify", "topic of VerifyRequests")
+    enforce_topic: str = _setting(
+        "BYOMESH_ENFORCE_TOPIC", "mesh-enforce", "topic of sweeps, and of looks at one cluster"
+    )
     status_topic: str = _setting("BYOMESH_STATUS_TOPIC", "mesh-status", "topic on which every MeshStatus is published")
     events_topic: str = _setting(
         "BYOMESH_EVENTS_TOPIC", "cluster-events", "topic of cluster events: a log sink's, and waiting ones come again"
@@ -184,7 +187,7 @@ class Settings:
     @property
     def pushed_topics(self) -> tuple[str, ...]:
         """The topics that functions are pushed; each has a dead letter behind it."""
-        return (self.events_topic, self.install_topic, self.verify_topic)
+        return (self.events_topic, self.install_topic, self.verify_topic, self.enforce_topic)
 
     @property
     def accounts(self) -> frozenset[str]:

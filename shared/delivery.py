@@ -25,20 +25,24 @@ from shared.kube_errors import ClusterFault
 from shared.model import (
     ClusterEvent,
     ClusterRef,
+    EnforceRequest,
     InstallRequest,
     MeshStatus,
     Phase,
     Reason,
     Stage,
+    SweepRequest,
     VerifyRequest,
     encode,
     status_for_the_log,
 )
-from shared.outcome import Done, Ignored, Later, Outcome
+from shared.outcome import Done, Ignored, Later, Outcome, Request
 from shared.stages import faults
 from shared.waited import Waited
 
-_R = TypeVar("_R", bound=ClusterEvent | InstallRequest | VerifyRequest)
+_R = TypeVar("_R", bound=Request)
+Message = InstallRequest | VerifyRequest | EnforceRequest | SweepRequest
+"""What is published to a function."""
 
 
 class Deliver(Generic[_R]):
@@ -81,7 +85,8 @@ class Deliver(Generic[_R]):
         return request
 
     def _act(self, act: Callable[[_R], Outcome], request: _R, waited: Waited, emit: Emitter) -> None:
-        bound = {"cluster": str(request.cluster), "request_id": request.request_id, "project": settings().project}
+        cluster = "" if isinstance(request, SweepRequest) else str(request.cluster)
+        bound = {"cluster": cluster, "request_id": request.request_id, "project": settings().project}
         with telemetry.bind(**bound), self._told():
             try:
                 outcome = act(request)
@@ -110,9 +115,9 @@ class Deliver(Generic[_R]):
             raise
 
 
-def failure(error: ByomeshError, request: ClusterEvent | InstallRequest | VerifyRequest | None) -> MeshStatus:
+def failure(error: ByomeshError, request: Request | None) -> MeshStatus:
     """The status that tells of an error that won't pass by itself."""
-    cluster = request.cluster if request is not None else _cluster(error.cluster)
+    cluster = _cluster(error.cluster) if request is None or isinstance(request, SweepRequest) else request.cluster
     return MeshStatus(
         cluster=cluster,
         mesh=getattr(request, "mesh", ""),
@@ -142,15 +147,15 @@ class Emitter:
         self._stage: Stage = stage
         self._clock = clock
 
-    def outcome(self, outcome: Outcome, request: ClusterEvent | InstallRequest | VerifyRequest, waited: Waited) -> None:
+    def outcome(self, outcome: Outcome, request: Request, waited: Waited) -> None:
         """Publish an outcome; raises Temporary where Pub/Sub or Cloud Tasks can't take it, so that nothing is lost."""
         match outcome:
             case Ignored(reason):
                 telemetry.info(f"ignored: {reason}", stage=self._stage)
             case Later():
                 self._later(outcome, request, waited)
-            case Done(status=status, next=following, begin=beginning):
-                for message in following:
+            case Done(status=status, next=following, begin=beginning, sweeps=sweeps):
+                for message in (*following, *sweeps):
                     self._request(message, self._topic(message))
                 for message in beginning:
                     self._request(message, self._settings.topic(self._settings.events_topic))
@@ -173,17 +178,23 @@ class Emitter:
         topic = self._settings.topic(self._settings.status_topic)
         pubsub.publisher().publish(topic, encode(status), _attributes(status))
 
-    def _request(self, message: InstallRequest | VerifyRequest, topic: str) -> None:
+    def _request(self, message: Message, topic: str) -> None:
         if message.first_seen is None:
             message = msgspec.structs.replace(message, first_seen=self._clock())
         pubsub.publisher().publish(topic, encode(message), _attributes(message))
         telemetry.info(f"queued for {topic.rpartition('/')[2]}", stage=self._stage)
 
-    def _topic(self, message: InstallRequest | VerifyRequest) -> str:
-        is_verify = isinstance(message, VerifyRequest)
-        return self._settings.topic(self._settings.verify_topic if is_verify else self._settings.install_topic)
+    def _topic(self, message: Message) -> str:
+        match message:
+            case InstallRequest():
+                name = self._settings.install_topic
+            case VerifyRequest():
+                name = self._settings.verify_topic
+            case _:
+                name = self._settings.enforce_topic
+        return self._settings.topic(name)
 
-    def _later(self, later: Later, request: ClusterEvent | InstallRequest | VerifyRequest, waited: Waited) -> None:
+    def _later(self, later: Later, request: Request, waited: Waited) -> None:
         now = self._clock()
         since = later.since or request.first_seen or now
         age = (now - since).total_seconds() - waited.held
@@ -192,11 +203,11 @@ class Emitter:
             words = f"waited {age:.0f} s for {later.waits_for}, longer than the {later.limit:.0f} s allowed"
             self.status(msgspec.structs.replace(status, phase=Phase.STUCK, message=words))
             return
-        message = _again(request, later, since)
+        message = _again(request, later, since, self._stage)
         topic = self._settings.topic(self._settings.events_topic) if self._stage == "enable" else self._topic(message)
         # The same for every duplicate of one delivery, so that one wait exists once.
         stamp = request.time if isinstance(request, ClusterEvent) and request.first_seen is None else since
-        name = (str(message.cluster), self._stage, message.request_id, stamp.isoformat(), str(waited.times))
+        name = (_subject(message), self._stage, message.request_id, stamp.isoformat(), str(waited.times))
         delay = later.delay_after(age)
         due = now if later.uncounted else now + dt.timedelta(seconds=delay)
         attributes = {**_attributes(message), **waited.again(due)}
@@ -204,10 +215,17 @@ class Emitter:
         self.status(status)
 
 
-def _again(
-    request: ClusterEvent | InstallRequest | VerifyRequest, later: Later, since: dt.datetime
-) -> InstallRequest | VerifyRequest:
+def _again(request: Request, later: Later, since: dt.datetime, stage: Stage) -> Message:
     """The message that brings a waiting request back; an audit entry comes back as a request to begin at its stage."""
+    if isinstance(request, ClusterEvent) and stage == "enforce":
+        return EnforceRequest(
+            cluster=request.cluster,
+            reason=Reason.DRIFT,
+            request_id=request.request_id,
+            first_seen=since,
+            operation=request.operation,
+            ended=request.time,
+        )
     if isinstance(request, ClusterEvent):
         return InstallRequest(
             cluster=request.cluster,
@@ -219,10 +237,15 @@ def _again(
     return msgspec.structs.replace(request, first_seen=since)
 
 
-def _attributes(message: InstallRequest | VerifyRequest | MeshStatus) -> dict[str, str]:
+def _subject(message: Message) -> str:
+    """What a message is about: a cluster, a project, or ""."""
+    return message.project or "" if isinstance(message, SweepRequest) else str(message.cluster)
+
+
+def _attributes(message: Message | MeshStatus) -> dict[str, str]:
     pairs = {
-        "cluster": str(message.cluster or ""),
-        "mesh": message.mesh,
+        "cluster": str(getattr(message, "cluster", None) or ""),
+        "mesh": getattr(message, "mesh", ""),
         "request_id": message.request_id,
         "traceparent": telemetry.traceparent(),
     }

@@ -6,9 +6,9 @@ import datetime as dt
 
 import msgspec
 
-from shared.model import ClusterEvent, InstallRequest, MeshStatus, VerifyRequest
+from shared.model import ClusterEvent, EnforceRequest, InstallRequest, MeshStatus, SweepRequest, VerifyRequest
 
-Request = ClusterEvent | InstallRequest | VerifyRequest
+Request = ClusterEvent | InstallRequest | VerifyRequest | EnforceRequest | SweepRequest
 """What a stage works on; a `ClusterEvent` only where the request began with an audit entry."""
 
 
@@ -25,11 +25,13 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
         status: what to publish, or None where nothing is worth saying.
         next: requests to publish, each to the topic of its kind.
         begin: requests that the main path takes from its beginning: allow NET_ADMIN, then install.
+        sweeps: the parts of a sweep, a project each.
     """
 
     status: MeshStatus | None = None
     next: tuple[InstallRequest | VerifyRequest, ...] = ()
     begin: tuple[InstallRequest, ...] = ()
+    sweeps: tuple[SweepRequest, ...] = ()
 
 
 class Ignored(msgspec.Struct, frozen=True):

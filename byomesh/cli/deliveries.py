@@ -86,7 +86,7 @@ def _show_dead_letters(letters: list[dict[str, Any]], output: Format) -> None:
 
 
 def publish(
-    topic: Annotated[str, typer.Argument(help="mesh-install, mesh-verify or cluster-events.")],
+    topic: Annotated[str, typer.Argument(help="mesh-install, mesh-verify, mesh-enforce or cluster-events.")],
     message: Annotated[str, typer.Option("--message", "-m", help="The message's data, such as a rerun request.")] = "",
     attribute: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="An attribute.")] = None,
     output: Output = Format.TABLE,
@@ -140,7 +140,9 @@ def block_port(
     out.print(f"{answer['cluster'].rpartition('/')[2]}: blocked for the control plane: {blocked}")
 
 
-def restart(function: Annotated[str, typer.Argument(help="enable_net_admin, install_mesh or verify_mesh.")]) -> None:
+def restart(
+    function: Annotated[str, typer.Argument(help="enable_net_admin, install_mesh, verify_mesh or enforce_policy.")],
+) -> None:
     """Start a function's process anew, as the platform does after a crash."""
     answer = _call("POST", "/restart", {"function": function}, seconds=90)
     out.print(f"{function} is process {answer['pid']}")

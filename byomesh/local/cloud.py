@@ -41,9 +41,16 @@ from byomesh.local.statuses import Statuses
 from byomesh.local.tasks.service import CloudTasks
 from byomesh.local.warden import Warden
 
-PUSHES = {"cluster-events": "enable_net_admin", "mesh-install": "install_mesh", "mesh-verify": "verify_mesh"}
+PUSHES = {
+    "cluster-events": "enable_net_admin",
+    "mesh-install": "install_mesh",
+    "mesh-verify": "verify_mesh",
+    "mesh-enforce": "enforce_policy",
+}
 """Which topic is pushed to which function."""
-_METHODS = tuple(f"google.container.{version}.ClusterManager.CreateCluster" for version in ("v1", "v1beta1"))
+TRIGGERS = {"CreateCluster": "enable_net_admin", "UpdateCluster": "enforce_policy"}
+"""Which method's audit entries Eventarc brings to which function."""
+_VERSIONS = ("v1", "v1beta1")
 _MAX_ATTEMPTS = 5
 Progress = Callable[[str], None]
 
@@ -130,7 +137,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         ports = {name: functions.free_port() for name in functions.NAMES}
         logging = _make_logging(ground)
         stand_ins = StandIns(ground.authority.pem, await stack.enter_async_context(StandIn(_tls(ground))))
-        clusters, eventarc, gke = await _start_gke(ground, ports["enable_net_admin"], stand_ins, logging)
+        clusters, eventarc, gke = await _start_gke(ground, ports, stand_ins, logging)
         topic = f"projects/{options.project}/topics/cluster-events"
         sink = await stack.enter_async_context(Sink(topic=topic, pubsub=pubsub))
         say("GKE, Cloud Tasks, Secret Manager and Cloud Logging")
@@ -202,7 +209,7 @@ def _make_logging(ground: _Ground) -> CloudLogging:
 
 
 async def _start_gke(
-    ground: _Ground, enabler: int, stand_ins: StandIns, logging: CloudLogging
+    ground: _Ground, ports: dict[str, int], stand_ins: StandIns, logging: CloudLogging
 ) -> tuple[Clusters, Eventarc, Gke]:
     guard = Warden()
     clusters = Clusters(
@@ -217,7 +224,7 @@ async def _start_gke(
         ground, [*ground.identity.routes(), *guard.routes(), *managed_namespaces.routes()]
     )
     eventarc = await ground.stack.enter_async_context(
-        Eventarc(_triggers(enabler), courier=ground.courier, pace=ground.options.pace)
+        Eventarc(_triggers(ports), courier=ground.courier, pace=ground.options.pace)
     )
     eventarc.troubles = ground.options.troubles
 
@@ -273,10 +280,16 @@ def _bearer(identity: Identity) -> Callable[[str], str | None]:
     return lambda header: identity.bearer(header.partition(" ")[2])
 
 
-def _triggers(port: int) -> list[Trigger]:
+def _triggers(ports: dict[str, int]) -> list[Trigger]:
     return [
-        Trigger("container.googleapis.com", method, "enable_net_admin", f"http://127.0.0.1:{port}/")
-        for method in _METHODS
+        Trigger(
+            "container.googleapis.com",
+            f"google.container.{version}.ClusterManager.{method}",
+            function,
+            f"http://127.0.0.1:{ports[function]}/",
+        )
+        for method, function in TRIGGERS.items()
+        for version in _VERSIONS
     ]
 
 

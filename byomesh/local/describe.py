@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _LONGEST = 160
-# The fields of the project's own messages (InstallRequest, VerifyRequest, MeshStatus) that tell one from another.
-_TELLING_FIELDS = ("mesh", "phase", "reason", "attempt")
+# The fields of the project's own messages (requests and MeshStatus) that tell one from another.
+_TELLING_FIELDS = ("project", "mesh", "phase", "reason", "attempt")
 
 
 def cluster_of_entry(entry: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,12 @@ from shared.mesh.profile import load_profile
 from shared.model import known_meshes
 
 LOCATION = "europe-west1"
-ROLES = {"enable_net_admin": "none", "install_mesh": "cluster-admin", "verify_mesh": "cluster-viewer-and-patcher"}
+ROLES = {
+    "enable_net_admin": "none",
+    "install_mesh": "cluster-admin",
+    "verify_mesh": "cluster-viewer-and-patcher",
+    "enforce_policy": "pod-viewer",
+}
 """What each function's account may do inside clusters, by function."""
 _NOBODY = "http://127.0.0.1:9"
 """A proxy that isn't there (discard's port): what would leave this machine ends at once."""

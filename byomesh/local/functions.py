@@ -13,7 +13,7 @@ from pathlib import Path
 from byomesh.local.processes import Process, stop_all
 
 SOURCES = Path(__file__).resolve().parents[2] / "functions"
-NAMES = ("enable_net_admin", "install_mesh", "verify_mesh")
+NAMES = ("enable_net_admin", "install_mesh", "verify_mesh", "enforce_policy")
 _READY_SECONDS = 60.0
 
 

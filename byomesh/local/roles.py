@@ -70,6 +70,8 @@ ROLES: Mapping[str, tuple[Rule, ...]] = {
         Rule(("create",), ("",), ("namespaces",), ("", STATUS_NAMESPACE)),
         Rule(("update", "patch"), ("",), ("namespaces",), (STATUS_NAMESPACE,)),
     ),
+    # To name the workloads that use what is to be turned off.
+    "pod-viewer": (Rule(("list",), ("",), ("pods",)),),
     "none": (),
 }
 """Rules by the name of a role."""

@@ -13,12 +13,14 @@ from shared.model.meshes import known_meshes
 from shared.model.messages import (
     SCHEMA,
     ClusterEvent,
+    EnforceRequest,
     InstallRequest,
     MeshStatus,
     Phase,
     Reason,
     Release,
     Stage,
+    SweepRequest,
     VerifyRequest,
 )
 from shared.model.repair import OutdatedWorkloads, Remedy, Repair
@@ -34,6 +36,7 @@ __all__ = [
     "CheckSummary",
     "ClusterEvent",
     "ClusterRef",
+    "EnforceRequest",
     "FailingCheck",
     "Finding",
     "Images",
@@ -48,6 +51,7 @@ __all__ = [
     "Remedy",
     "Repair",
     "Stage",
+    "SweepRequest",
     "VerifyRequest",
     "decode",
     "encode",

@@ -9,11 +9,11 @@ import msgspec
 from shared.decoding import prepare
 from shared.errors import Permanent, shorten
 from shared.model.cluster_ref import ClusterRef
-from shared.model.messages import SCHEMA, InstallRequest, MeshStatus, VerifyRequest
+from shared.model.messages import SCHEMA, EnforceRequest, InstallRequest, MeshStatus, SweepRequest, VerifyRequest
 
 _M = TypeVar("_M", bound=msgspec.Struct)
 
-prepare(InstallRequest, VerifyRequest, MeshStatus)
+prepare(InstallRequest, VerifyRequest, EnforceRequest, SweepRequest, MeshStatus)
 
 
 def to_builtins(message: msgspec.Struct) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -115,6 +115,55 @@ class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     actor: str | None = None
     release: tuple[Release, ...] = ()
     waiting: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+
+class EnforceRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Asks for a look at one cluster: is it as the policy wants it? The least that works is `{"cluster": "..."}`.
+
+    Attributes:
+        cluster: full resource name in JSON.
+        reason: RERUN where somebody asks, SWEEP where a sweep does, DRIFT where an update of the cluster waits.
+        request_id: shared by everything that follows from one event.
+        first_seen: when it was first asked (RFC 3339); publishTime where absent.
+        operation: bare id of the update that brought the cluster up; None where there was none.
+        ended: when that update ended.
+        actor: who asked.
+        schema: version of this message.
+    """
+
+    cluster: ClusterRef
+    reason: Reason = Reason.RERUN
+    request_id: str = ""
+    first_seen: dt.datetime | None = None
+    operation: str | None = None
+    ended: dt.datetime | None = None
+    actor: str | None = None
+    schema: int = SCHEMA
+
+
+# Old ids begin with a domain (https://cloud.google.com/resource-manager/docs/creating-managing-projects).
+_ProjectId = Annotated[str, msgspec.Meta(pattern=r"^([a-z0-9.-]{1,63}:)?[a-z0-9-]{1,63}\Z")]
+_ShortText = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class SweepRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Asks for a look at many clusters; the least that works is `{}`, all that the policy's `sweep` covers.
+
+    Attributes:
+        project: id of the one project to sweep; None sweeps all, by a message for each.
+        reason: SWEEP, or RERUN where somebody asked.
+        request_id: shared by everything that follows from one sweep.
+        first_seen: when it was first asked (RFC 3339); publishTime where absent.
+        actor: who asked.
+        schema: version of this message.
+    """
+
+    project: _ProjectId | None = None
+    reason: Reason = Reason.SWEEP
+    request_id: _ShortText = ""
+    first_seen: dt.datetime | None = None
+    actor: _ShortText | None = None
     schema: int = SCHEMA
 
 

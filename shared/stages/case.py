@@ -8,7 +8,17 @@ import msgspec
 
 from shared import gke, policy
 from shared.cloud_logging.entries import AuditEntry
-from shared.model import ClusterEvent, ClusterRef, Finding, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
+from shared.model import (
+    ClusterEvent,
+    ClusterRef,
+    EnforceRequest,
+    Finding,
+    InstallRequest,
+    MeshStatus,
+    Phase,
+    Reason,
+    VerifyRequest,
+)
 from shared.stages import advice, undone
 
 
@@ -30,8 +40,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     ended: dt.datetime | None = None
 
     @classmethod
-    def of(cls, request: ClusterEvent) -> Subject:
-        """An update, from its last audit entry."""
+    def of(cls, request: ClusterEvent | EnforceRequest) -> Subject:
+        """An update, from its last audit entry, or a request to look."""
+        if isinstance(request, EnforceRequest):
+            return cls(
+                cluster=request.cluster,
+                reason=request.reason,
+                request_id=request.request_id,
+                operation=request.operation or "",
+                ended=request.ended,
+            )
         return cls(
             cluster=request.cluster,
             reason=Reason.DRIFT,

@@ -44,6 +44,7 @@ def test_status_is_a_table_or_json(looked_at: Cloud) -> None:
         "enable_net_admin": True,
         "install_mesh": True,
         "verify_mesh": True,
+        "enforce_policy": True,
     }
     rows = [line.split() for line in looked_at.local("status").out.splitlines()]
     assert ["looked-at", LOCATION, "RUNNING", "Standard", "allowed", "Ready"] in [row[:6] for row in rows]
@@ -147,7 +148,8 @@ def test_a_function_can_be_restarted_and_works_on(looked_at: Cloud) -> None:
 
 def test_an_unknown_function_is_told(looked_at: Cloud) -> None:
     assert looked_at.local("restart", "remove_mesh", code=1).err == (
-        "error: there is no function remove_mesh; there are: enable_net_admin, install_mesh, verify_mesh\n"
+        "error: there is no function remove_mesh; there are: "
+        "enable_net_admin, install_mesh, verify_mesh, enforce_policy\n"
     )
 
 

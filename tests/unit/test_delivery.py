@@ -18,10 +18,12 @@ from shared.delivery import Deliver
 from shared.errors import ByomeshError, Permanent, Refused, Temporary
 from shared.model import (
     ClusterEvent,
+    EnforceRequest,
     InstallRequest,
     MeshStatus,
     Phase,
     Reason,
+    SweepRequest,
     VerifyRequest,
     decode,
 )
@@ -456,3 +458,55 @@ def test_what_the_main_path_takes_from_its_beginning_goes_to_the_topic_of_events
     told = msgspec.structs.replace(STATUS, actor="carol@example.com")
     install(lambda _: Done(status=told))(message({**BODY, "actor": "bob@example.com"}))
     assert doors.statuses[1]["actor"] == "carol@example.com"
+
+
+def enforce(act: Callable[[Any], Outcome]) -> Callable[[CloudEvent], None]:
+    return Deliver[ClusterEvent | EnforceRequest | SweepRequest]("enforce", events.enforcement)(act)
+
+
+UPDATE = json.loads(json.dumps(ENTRY).replace("CreateCluster", "UpdateCluster"))
+
+
+def test_an_update_that_waits_comes_back_with_its_operation_and_its_end(doors: Doors) -> None:
+    seen: list[Any] = []
+
+    @enforce
+    def act(request: ClusterEvent | EnforceRequest | SweepRequest) -> Outcome:
+        seen.append(request)
+        return later()
+
+    act(CloudEvent({"type": events.AUDIT_TYPE, "source": "s", "time": "2026-05-04T09:00:00Z"}, UPDATE))
+    topic, body, attributes, _, _ = doors.waits[-1]
+    assert (topic, attributes["cluster"]) == ("mesh-enforce", str(EU1))
+    assert (body["operation"], body["reason"], body["ended"]) == ("op-1", "drift", "2026-05-04T08:59:00Z")
+    act(returned(doors))
+    assert isinstance(seen[-1], EnforceRequest)
+    assert [wait[0] for wait in doors.waits] == ["mesh-enforce", "mesh-enforce"]
+
+
+def test_the_parts_of_a_sweep_go_to_its_own_topic(doors: Doors) -> None:
+    @enforce
+    def act(request: ClusterEvent | EnforceRequest | SweepRequest) -> Outcome:
+        return Done(sweeps=(SweepRequest(project="shop", request_id=request.request_id),))
+
+    act(message({}))
+    (published,) = doors.published
+    assert published[0] == "mesh-enforce"
+    assert (published[1]["project"], published[1]["request_id"]) == ("shop", "42")
+    assert "cluster" not in published[2]
+
+
+def test_a_sweep_that_waits_and_one_that_fails_name_no_cluster(doors: Doors) -> None:
+    outcomes: list[Any] = [later(), Refused("PolicyRefuses", "no")]
+
+    @enforce
+    def act(_request: ClusterEvent | EnforceRequest | SweepRequest) -> Outcome:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Refused):
+            raise outcome
+        return later()
+
+    act(message({"project": "shop"}))
+    assert doors.waits[-1][1]["project"] == "shop"
+    act(message({}))
+    assert (doors.statuses[-1]["cluster"], doors.statuses[-1]["phase"]) == (None, "Refused")

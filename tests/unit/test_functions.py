@@ -5,23 +5,24 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from cloudevents.http import CloudEvent
 
-from functions import enable_net_admin, install_mesh, verify_mesh
+from functions import enable_net_admin, enforce_policy, install_mesh, verify_mesh
 from shared import delivery, events, gke
 from shared.config import Settings
 from shared.errors import Refused
 from shared.helm import Helm
 from shared.kube import Kube
 from shared.mesh.fleet import SecretStore
-from shared.model import InstallRequest, VerifyRequest
+from shared.model import InstallRequest, Reason, SweepRequest, VerifyRequest
 from shared.outcome import Done, Outcome
 from shared.policy import BUILT_IN
 from shared.secret_manager import SecretVersion
 from shared.stages.braking import Brake
+from shared.stages.case import Subject
 from tests.unit.doors import EU1, NOW, MemoryGke, MemorySecrets, autopilot
 
 SETTINGS = Settings(project="mesh", trust_anchor_secret="projects/mesh/secrets/anchor")
@@ -44,18 +45,19 @@ class Stage:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     found = Stage()
     monkeypatch.setattr(delivery, "settings", lambda: SETTINGS)
-    for module in (enable_net_admin, install_mesh, verify_mesh):
+    for module in (enable_net_admin, install_mesh, verify_mesh, enforce_policy):
         monkeypatch.setattr(module, "settings", lambda: SETTINGS)
         monkeypatch.setattr(module, "gke", lambda: GOOGLE)
-    for name in ("enable", "install", "verify"):
+    for name in ("enable", "install", "verify", "sweep"):
         monkeypatch.setattr(f"shared.stages.{name}.run", found)
-    for module in (install_mesh, verify_mesh):
+    for module in (install_mesh, verify_mesh, enforce_policy):
         monkeypatch.setattr(module, "_token", lambda: lambda: "a-token")
     return found
 
 
-def event() -> CloudEvent:
-    data = base64.b64encode(json.dumps({"cluster": str(EU1), "mesh": "linkerd"}).encode()).decode()
+def event(body: Any = None) -> CloudEvent:
+    told = {"cluster": str(EU1), "mesh": "linkerd"} if body is None else body
+    data = base64.b64encode(json.dumps(told).encode()).decode()
     attributes = {"type": events.PUBSUB_TYPE, "source": "s", "time": "2026-05-04T09:00:00Z"}
     return CloudEvent(attributes, {"message": {"data": data, "messageId": "42"}})
 
@@ -88,6 +90,42 @@ def test_verifying_has_a_connection_and_no_helm(stage: Stage) -> None:
     assert isinstance(stage.request, VerifyRequest)
     assert stage.doors.keys() == {"google", "connect", "rules", "settings", "clock", "brake"}
     assert isinstance(stage.doors["connect"](autopilot()), Kube)
+
+
+class Look:
+    """In place of `Enforcer`: keeps what it is made of and asked."""
+
+    doors: ClassVar[dict[str, Any]] = {}
+    subjects: ClassVar[list[Subject]] = []
+
+    def __init__(self, **doors: Any) -> None:
+        self.doors.update(doors)
+
+    def look(self, subject: Subject) -> Outcome:
+        self.subjects.append(subject)
+        return Done()
+
+
+@pytest.mark.usefixtures("stage")
+def test_enforcing_has_the_log_and_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enforce_policy, "Enforcer", Look)
+    monkeypatch.setattr(enforce_policy, "cloud_logging", lambda: "the log")
+    enforce_policy.enforce_policy(event())
+    assert Look.subjects == [Subject(cluster=EU1, reason=Reason.RERUN, request_id="42")]
+    assert {name: Look.doors[name] for name in ("google", "log", "rules", "undone_within_a_day", "settings")} == {
+        "google": GOOGLE,
+        "log": "the log",
+        "rules": BUILT_IN,
+        "undone_within_a_day": 3,
+        "settings": SETTINGS,
+    }
+    assert isinstance(Look.doors["connect"](autopilot()), Kube)
+    assert abs(Look.doors["clock"]() - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+
+
+def test_a_message_without_a_cluster_is_a_sweep(stage: Stage) -> None:
+    enforce_policy.enforce_policy(event({}))
+    assert isinstance(stage.request, SweepRequest)
 
 
 @pytest.mark.parametrize("function", [install_mesh.install_mesh, verify_mesh.verify_mesh])

@@ -14,7 +14,7 @@ import msgspec
 
 from shared.decoding import prepare
 from shared.errors import Permanent, shorten
-from shared.model import ClusterEvent, ClusterRef, InstallRequest, VerifyRequest, from_builtins
+from shared.model import ClusterEvent, ClusterRef, EnforceRequest, InstallRequest, VerifyRequest, from_builtins
 from shared.outcome import Ignored
 
 AUDIT_TYPE = "google.cloud.audit.log.v1.written"
@@ -26,7 +26,8 @@ FIRST_SEEN = "first_seen"
 
 _CONTAINER_SERVICE = "container.googleapis.com"
 _METHOD = re.compile(r"google\.container\.v1(?:alpha1|beta1)?\.ClusterManager\.(?P<method>\w+)")
-_ACTED_ON = frozenset({"CreateCluster"})
+CREATE = "CreateCluster"
+"""The method whose entries begin the main path."""
 
 _BOM = b"\xef\xbb\xbf"
 """What some editors and shells of Windows put before a UTF-8 text; no part of JSON (RFC 8259, section 8.1)."""
@@ -34,7 +35,7 @@ _LEAST = '{"cluster": "projects/PROJECT/locations/LOCATION/clusters/NAME"}'
 
 _Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 _S = TypeVar("_S", bound=msgspec.Struct)
-_M = TypeVar("_M", InstallRequest, VerifyRequest)
+_M = TypeVar("_M", InstallRequest, VerifyRequest, EnforceRequest)
 
 
 class Event(Protocol):
@@ -69,7 +70,9 @@ class _Resource(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
 
 
-class _LogEntry(msgspec.Struct, frozen=True, rename="camel"):
+class LogEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """What is needed of google.logging.v2.LogEntry."""
+
     proto_payload: _AuditLog
     operation: _Operation | None = None
     resource: _Resource = _Resource()
@@ -77,7 +80,9 @@ class _LogEntry(msgspec.Struct, frozen=True, rename="camel"):
     insert_id: str = ""
 
 
-class _Message(msgspec.Struct, frozen=True, rename="camel"):
+class Message(msgspec.Struct, frozen=True, rename="camel"):
+    """What is needed of google.pubsub.v1.PubsubMessage, as a push has it."""
+
     data: bytes = b""
     attributes: dict[str, str] | None = None
     message_id: str = ""
@@ -85,10 +90,10 @@ class _Message(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Push(msgspec.Struct, frozen=True):
-    message: _Message
+    message: Message
 
 
-prepare(_LogEntry, _Push)
+prepare(LogEntry, _Push)
 
 
 def cluster_event(event: Event) -> ClusterEvent | InstallRequest | Ignored:
@@ -99,12 +104,12 @@ def cluster_event(event: Event) -> ClusterEvent | InstallRequest | Ignored:
     """
     kind = event.get("type")
     if kind == AUDIT_TYPE:
-        return _judge(_convert(_object(event.get_data(), "the audit entry"), _LogEntry), event, None)
-    message = _message(event)
-    body = _object(message.data, "the message's data")
+        return judge(convert(json_object(event.get_data(), "the audit entry"), LogEntry), event, None)
+    message = message_of(event)
+    body = json_object(message.data, "the message's data")
     if "protoPayload" in body:
-        return _judge(_convert(body, _LogEntry), event, message)
-    return _request(body, message, event, InstallRequest)
+        return judge(convert(body, LogEntry), event, message)
+    return request_of(body, message, event, InstallRequest)
 
 
 def install_request(event: Event) -> InstallRequest:
@@ -113,8 +118,8 @@ def install_request(event: Event) -> InstallRequest:
     Raises:
         Permanent: it is no InstallRequest.
     """
-    message = _message(event)
-    return _request(_object(message.data, "the message's data"), message, event, InstallRequest)
+    message = message_of(event)
+    return request_of(json_object(message.data, "the message's data"), message, event, InstallRequest)
 
 
 def verify_request(event: Event) -> VerifyRequest:
@@ -123,14 +128,14 @@ def verify_request(event: Event) -> VerifyRequest:
     Raises:
         Permanent: it is no VerifyRequest.
     """
-    message = _message(event)
-    return _request(_object(message.data, "the message's data"), message, event, VerifyRequest)
+    message = message_of(event)
+    return request_of(json_object(message.data, "the message's data"), message, event, VerifyRequest)
 
 
 def attributes(event: Event) -> dict[str, str]:
     """The Pub/Sub message's attributes; empty for an Eventarc audit event and for what can't be read."""
     try:
-        return _message(event).attributes or {}
+        return message_of(event).attributes or {}
     except Permanent:
         return {}
 
@@ -138,7 +143,7 @@ def attributes(event: Event) -> dict[str, str]:
 def published(event: Event) -> dt.datetime | None:
     """When the Pub/Sub message was published; None for an Eventarc audit event and for what can't be read."""
     try:
-        return _message(event).publish_time
+        return message_of(event).publish_time
     except Permanent:
         return None
 
@@ -146,7 +151,7 @@ def published(event: Event) -> dt.datetime | None:
 def message_id(event: Event) -> str:
     """What names this delivery and its redeliveries: the messageId, else the CloudEvent's id."""
     try:
-        return _message(event).message_id or str(event.get("id", ""))
+        return message_of(event).message_id or str(event.get("id", ""))
     except Permanent:
         return str(event.get("id", ""))
 
@@ -157,7 +162,8 @@ def trace(event: Event) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _judge(entry: _LogEntry, event: Event, message: _Message | None) -> ClusterEvent | Ignored:
+def judge(entry: LogEntry, event: Event, message: Message | None, acted_on: str = CREATE) -> ClusterEvent | Ignored:
+    """The event of a successful last entry of the method `acted_on`; anything else is ignored, in words."""
     audit = entry.proto_payload
     matched = _METHOD.fullmatch(audit.method_name)
     if audit.service_name != _CONTAINER_SERVICE or matched is None:
@@ -165,7 +171,7 @@ def _judge(entry: _LogEntry, event: Event, message: _Message | None) -> ClusterE
             f"{shorten(audit.method_name, 200)} of {shorten(audit.service_name, 200)} is no cluster's change"
         )
     method = matched["method"]
-    if method not in _ACTED_ON:
+    if method != acted_on:
         return Ignored(f"{method} asks for nothing here")
     where = shorten(audit.resource_name, 200)
     failed = audit.status is not None and audit.status.code != 0
@@ -181,8 +187,8 @@ def _judge(entry: _LogEntry, event: Event, message: _Message | None) -> ClusterE
         method=method,
         operation=entry.operation.id,
         request_id=entry.operation.id,
-        time=entry.timestamp or (message.publish_time if message is not None else None) or _sent(event),
-        first_seen=_first_seen(message),
+        time=entry.timestamp or (message.publish_time if message is not None else None) or sent(event),
+        first_seen=first_seen(message),
     )
 
 
@@ -190,7 +196,7 @@ def _words(status: _Status) -> str:
     return f"code {status.code}, {shorten(status.message, 500) or 'no message'}"
 
 
-def _cluster(entry: _LogEntry) -> ClusterRef:
+def _cluster(entry: LogEntry) -> ClusterRef:
     """The cluster; `resource.labels` first, since they say the location alike for zones and regions."""
     labels = entry.resource.labels
     parts = [labels.get(key, "") for key in ("project_id", "location", "cluster_name")]
@@ -199,7 +205,8 @@ def _cluster(entry: _LogEntry) -> ClusterRef:
     return ClusterRef.parse(entry.proto_payload.resource_name)
 
 
-def _request(body: dict[str, Any], message: _Message, event: Event, kind: type[_M]) -> _M:
+def request_of(body: dict[str, Any], message: Message, event: Event, kind: type[_M]) -> _M:
+    """A request of `kind` from a message's body, with an id and a first sight in any case; raises Permanent."""
     if not isinstance(body.get("cluster"), str):
         # `from_builtins` reads the name; a JSON object in its place would slip past that.
         there = f"; there is {shorten(', '.join(body), 100)}" if body and "cluster" not in body else ""
@@ -213,16 +220,18 @@ def _request(body: dict[str, Any], message: _Message, event: Event, kind: type[_
         request,
         request_id=request.request_id or message.message_id or str(event.get("id", "")),
         # Who publishes a message again, such as a dead letter, says since when it counts.
-        first_seen=_first_seen(message) or request.first_seen or message.publish_time or _sent(event),
+        first_seen=first_seen(message) or request.first_seen or message.publish_time or sent(event),
     )
 
 
-def _first_seen(message: _Message | None) -> dt.datetime | None:
+def first_seen(message: Message | None) -> dt.datetime | None:
+    """Since when a message counts, by its attribute; raises Permanent where that is no time."""
     text = (message.attributes or {}).get(FIRST_SEEN) if message is not None else None
     return _time(text, f"the attribute {FIRST_SEEN}") if text is not None else None
 
 
-def _message(event: Event) -> _Message:
+def message_of(event: Event) -> Message:
+    """The Pub/Sub message of an event; raises Permanent where it is none."""
     kind = event.get("type")
     if kind != PUBSUB_TYPE:
         raise Permanent(
@@ -230,10 +239,10 @@ def _message(event: Event) -> _Message:
             f"an event of type {shorten(str(kind), 200)!r} is neither {AUDIT_TYPE} nor {PUBSUB_TYPE}",
             remedy="send this function only what its trigger and its push subscription deliver",
         )
-    return _convert(_object(event.get_data(), "the push"), _Push).message
+    return convert(json_object(event.get_data(), "the push"), _Push).message
 
 
-def _object(data: Any, what: str) -> dict[str, Any]:
+def json_object(data: Any, what: str) -> dict[str, Any]:
     """A JSON object; bodies whose content type isn't JSON arrive as bytes, or as text where they are no JSON."""
     if isinstance(data, bytes | str):
         if not data:
@@ -260,14 +269,16 @@ def _guess(data: bytes | str) -> str:
     return ""
 
 
-def _convert(body: dict[str, Any], kind: type[_S]) -> _S:
+def convert(body: dict[str, Any], kind: type[_S]) -> _S:
+    """A JSON object as a struct; raises Permanent where its fields are of other types."""
     try:
         return msgspec.convert(body, kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise _malformed(str(error)) from error
 
 
-def _sent(event: Event) -> dt.datetime:
+def sent(event: Event) -> dt.datetime:
+    """When the event was sent, by its own attribute; raises Permanent where that is no time."""
     return _time(event.get("time"), "the event's time")
 
 
