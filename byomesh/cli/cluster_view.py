@@ -25,6 +25,8 @@ def cluster_lines(row: ClusterRow, fleet: Fleet) -> Iterator[Text]:
         yield Text(f"  paused: {plain(row.paused)}")
     if row.to_do:
         yield Text.assemble(("  what to do: ", "bold"), plain(row.to_do).replace("`", ""))
+    for text in row.advice:
+        yield from (Text(f"    {plain(line)}") for line in text.splitlines())
     for trouble in row.troubles:
         yield from _trouble(trouble)
     yield Text("")
@@ -55,11 +57,12 @@ def _moment(moment: Moment) -> Text:
     by = f" by {moment.who}" if moment.state is None else f" [{moment.who}]"
     who = by if moment.who else ""
     client = f" ({moment.client})" if moment.client else ""
+    actor = f", after {moment.actor}" if moment.actor else ""
     return Text.assemble(
         (f"  {words.moment(moment.time)}  ", "dim"),
         (f"{state:<14} ", colour(moment.state) if moment.state is not None else ""),
         plain(moment.what),
-        (plain(f"{who}{client}"), "dim"),
+        (plain(f"{who}{client}{actor}"), "dim"),
     )
 
 
@@ -74,6 +77,8 @@ def _facts(row: ClusterRow, fleet: Fleet) -> Iterator[tuple[str, str]]:
         "created": words.moment(row.created),
         "policy": f"{row.rule}: {row.rule_reason} ({row.mode})" if row.rule else "",
         "labels": ", ".join(f"{key}={value}" for key, value in sorted(row.labels.items())),
+        "differs": "; ".join(row.findings),
+        "changed by": row.actor,
         "extensions": "; ".join(f"{name}: {state}" for name, state in row.options.items()),
         "outdated": f"{row.outdated:,} pods have outdated proxies or none" if row.outdated else "",
         "request": row.request_id,

@@ -55,6 +55,9 @@ def row_json(row: ClusterRow, now: dt.datetime) -> dict[str, Any]:
             }
             for one in row.troubles
         ],
+        "findings": list(row.findings),
+        "actor": row.actor,
+        "advice": list(row.advice),
         "changed": moment(row.changed),
         "age": round((now - row.changed).total_seconds()) if row.changed is not None else None,
         "request_id": row.request_id,
@@ -101,6 +104,7 @@ def _moment(one: Moment) -> dict[str, Any]:
         "time": moment(one.time),
         "who": one.who,
         "client": one.client,
+        "actor": one.actor,
         "state": one.state.value if one.state is not None else None,
         "reason": one.reason,
         "message": one.what,

@@ -121,6 +121,7 @@ def moments(said: Sequence[Said], changes: Sequence[Change]) -> tuple[Moment, ..
             what=one.status.message,
             state=State.of(one.status.phase),
             reason=one.status.reason,
+            actor=one.status.actor,
         )
         for one in said
     ]

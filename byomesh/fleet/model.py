@@ -47,6 +47,9 @@ class ClusterRow(msgspec.Struct, frozen=True, kw_only=True):
         failed: checks that failed.
         skipped: checks that weren't made.
         troubles: checks that fail or warn, with what helps.
+        findings: what differs from the policy: names of `shared.model.Finding`.
+        actor: who made the change that the newest status answers to, or asked for it; "" where nobody knows.
+        advice: what makes the owner's own code agree with the policy: commands and configuration, a text each.
         waits_for: what it waits for, or "".
         paused: why the policy has it wait, or "".
         changed: when something was last said of it; None where nothing was.
@@ -81,6 +84,9 @@ class ClusterRow(msgspec.Struct, frozen=True, kw_only=True):
     failed: int = 0
     skipped: int = 0
     troubles: tuple[Trouble, ...] = ()
+    findings: tuple[str, ...] = ()
+    actor: str = ""
+    advice: tuple[str, ...] = ()
     waits_for: str = ""
     paused: str = ""
     changed: dt.datetime | None = None

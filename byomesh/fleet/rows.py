@@ -143,6 +143,9 @@ def _told(ref: ClusterRef, status: MeshStatus) -> ClusterRow:
         failed=checks.failed,
         skipped=checks.skipped,
         troubles=failing(checks.failing, status),
+        findings=status.findings,
+        actor=status.actor,
+        advice=status.advice,
         waits_for=status.waits_for,
         request_id=status.request_id,
         options=dict(status.options),
@@ -211,4 +214,6 @@ def _unlisted(ref: ClusterRef, newest: Said | None, unseen: Sequence[Unseen]) ->
     if newest is None:
         return row
     words = f"GKE no longer lists it{last}"
-    return msgspec.structs.replace(row, state=State.GONE, reason="ClusterGone", message=words, to_do="", waits_for="")
+    return msgspec.structs.replace(
+        row, state=State.GONE, reason="ClusterGone", message=words, to_do="", waits_for="", advice=()
+    )

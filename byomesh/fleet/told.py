@@ -117,6 +117,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
         state: the status's phase; None where it is a change.
         reason: the status's reason, or the method of the change.
         client: the client of whoever made a change.
+        actor: who made the change that a status answers to, or asked for it; "" where nobody knows.
     """
 
     time: dt.datetime
@@ -125,3 +126,4 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     state: State | None = None
     reason: str = ""
     client: str = ""
+    actor: str = ""

@@ -93,10 +93,12 @@ def headline(fleet: Fleet) -> str:
 def details(fleet: Fleet) -> tuple[str, ...]:
     """What else is to be said, a clause each; nothing of what no cluster is."""
     troubled = sum(amiss(row) and row.state is not State.UNKNOWN for row in fleet.rows)
+    mended = sum(mending(row) for row in fleet.rows)
     under_way = sum(row.state.under_way for row in fleet.rows)
     counts = fleet.counts()
     told = [
         (troubled, "needs a hand" if troubled == 1 else "need a hand"),
+        (mended, "is being mended" if mended == 1 else "are being mended"),
         (under_way, "is under way" if under_way == 1 else "are under way"),
         (counts.get(State.UNKNOWN, 0), "not known"),
         (counts.get(State.LEFT_ALONE, 0), "left alone"),
@@ -107,4 +109,9 @@ def details(fleet: Fleet) -> tuple[str, ...]:
 
 def amiss(row: ClusterRow) -> bool:
     """Whether somebody must do something about a cluster, or look again."""
-    return not row.state.fine and not row.state.under_way
+    return not row.state.fine and not row.state.under_way and not mending(row)
+
+
+def mending(row: ClusterRow) -> bool:
+    """Whether a cluster is degraded, and byomesh is at work on it."""
+    return row.state is State.DEGRADED and row.to_do.startswith("nothing: ")

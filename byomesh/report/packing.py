@@ -9,6 +9,7 @@ from typing import Any
 from byomesh.fleet.model import ClusterRow, Fleet
 from byomesh.fleet.state import State
 from byomesh.fleet.told import Journey, Moment
+from shared.model import Finding
 
 _HARMLESS = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 """What could end a script element, or begin a comment in one; in JSON all of it can only stand in a string."""
@@ -68,6 +69,7 @@ def _row(row: ClusterRow, words: Words) -> dict[str, Any]:
         "rule": row.rule,
         "mode": row.mode,
         "ruleReason": row.rule_reason,
+        "actor": row.actor,
     }
     numbers = {
         "state": list(State).index(row.state),
@@ -87,6 +89,8 @@ def _row(row: ClusterRow, words: Words) -> dict[str, Any]:
             [words(text) for text in (one.check, one.category, one.error, ", ".join(one.repairs), one.advice)]
             for one in row.troubles
         ],
+        "findings": [words(_finding(name)) for name in row.findings],
+        "advice": [words(text) for text in row.advice],
         "repaired": [words(name) for name in row.repaired],
         "options": [[words(name), words(state)] for name, state in row.options.items()],
         "labels": [[words(name), words(value)] for name, value in sorted(row.labels.items())],
@@ -98,6 +102,11 @@ def _row(row: ClusterRow, words: Words) -> dict[str, Any]:
         **{key: number for key, number in numbers.items() if number is not None},
         **{key: found for key, found in lists.items() if found},
     }
+
+
+def _finding(name: str) -> str:
+    """A finding in half a sentence; its name where this version doesn't know it."""
+    return Finding(name).words if name in {one.value for one in Finding} else name
 
 
 def _journey(journey: Journey, words: Words) -> list[Any]:
@@ -113,10 +122,10 @@ def _journey(journey: Journey, words: Words) -> list[Any]:
 
 
 def _moment(moment: Moment, words: Words) -> list[Any]:
-    """[time, who, what, state or -1, reason, client]."""
+    """[time, who, what, state or -1, reason, client, actor]."""
     state = list(State).index(moment.state) if moment.state is not None else -1
     texts = [words(moment.who), words(moment.what)]
-    return [_seconds(moment.time), *texts, state, words(moment.reason), words(moment.client)]
+    return [_seconds(moment.time), *texts, state, words(moment.reason), words(moment.client), words(moment.actor)]
 
 
 def _seconds(time: dt.datetime | None) -> int | None:

@@ -59,7 +59,7 @@ class Teller:
     def __init__(self, ref: ClusterRef, began: dt.datetime, chance: random.Random, version: str = VERSION) -> None:
         self.said: list[Said] = []
         self.changes: list[Change] = []
-        self._ref, self._at, self._chance, self._version = ref, began, chance, version
+        self.ref, self._at, self._chance, self._version = ref, began, chance, version
         self._request = f"operation-{int(began.timestamp() * 1000)}-{chance.getrandbits(32):08x}"
 
     def after(self, low: float, high: float) -> Teller:
@@ -75,7 +75,7 @@ class Teller:
     def say(self, stage: str, phase: Phase, reason: str, message: str, **fields: object) -> Teller:
         """Say a status now."""
         status = MeshStatus(
-            cluster=self._ref,
+            cluster=self.ref,
             mesh="linkerd",
             version="" if stage == "enable" else self._version,
             request_id=self._request,
@@ -91,7 +91,7 @@ class Teller:
     def done(self, method: str, principal: str, client: str) -> Teller:
         """Somebody changes the cluster now."""
         self.changes.append(
-            Change(cluster=self._ref, time=self._at, method=method, principal=principal, client=client, operation="o")
+            Change(cluster=self.ref, time=self._at, method=method, principal=principal, client=client, operation="o")
         )
         return self
 
@@ -219,7 +219,7 @@ def _refused(tell: Teller) -> None:
         "enable",
         Phase.REFUSED,
         "OrgPolicyDenied",
-        f"OrgPolicyDenied on {tell._ref}: Operation denied by custom org policies: "
+        f"OrgPolicyDenied on {tell.ref}: Operation denied by custom org policies: "
         '["customConstraints/custom.denyAllowNetAdmin": "NET_ADMIN must stay disabled on Autopilot clusters."] '
         "Tried: UpdateCluster, to turn on allow-net-admin. "
         "Next: ask whoever owns customConstraints/custom.denyAllowNetAdmin to exempt the project, or label the cluster "
@@ -244,6 +244,25 @@ def _failed(tell: Teller) -> None:
     )
 
 
+def _fought(tell: Teller) -> None:
+    _mended(tell)
+    for _ in range(3):
+        tell.after(7_000, 9_000).done("UpdateCluster", "anna.schmidt@example.com", "Terraform/1.9.5")
+    words = (
+        "allow-net-admin is off, and the policy requires it, since anna.schmidt@example.com (Terraform/1.9.5) set it so"
+    )
+    gcloud = f"gcloud container clusters update {tell.ref.name} --workload-policies=allow-net-admin"
+    tell.request(f"operation-{tell.ref.name}").after(20, 60).say(
+        "enforce",
+        Phase.REFUSED,
+        "Conflict",
+        f"{words}; it was undone 3 times within a day, so nothing is changed",
+        findings=("NetAdminRequiredButOff",),
+        actor="anna.schmidt@example.com (Terraform/1.9.5)",
+        advice=(gcloud, f'resource "google_container_cluster" "{tell.ref.name}" {{\n  allow_net_admin = true\n}}'),
+    )
+
+
 def _silent(_: Teller) -> None:
     """Nothing was ever said."""
 
@@ -258,6 +277,7 @@ _STORIES: tuple[tuple[Story, int], ...] = (
     (_stuck, 2),
     (_refused, 3),
     (_failed, 1),
+    (_fought, 1),
     (_silent, 3),
 )
 

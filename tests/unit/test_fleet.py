@@ -176,6 +176,33 @@ def test_checks_that_fail_come_with_their_remedies_and_then_those_that_warn() ->
     assert row.to_do == f"name the range; then `byomesh rerun {SHOP}`"
 
 
+def test_what_differs_from_the_policy_who_made_it_so_and_the_owners_own_code() -> None:
+    fight = said(
+        Phase.REFUSED,
+        "Conflict",
+        NOW,
+        stage="enforce",
+        findings=("NetAdminRequiredButOff",),
+        actor="anna@example.com (Terraform/1.9)",
+        advice=("gcloud container clusters update", 'resource "google_container_cluster" "checkout" {}'),
+    )
+    row = one(fight, seen=checkout())
+    assert (row.findings, row.actor) == (("NetAdminRequiredButOff",), "anna@example.com (Terraform/1.9)")
+    assert row.advice[1].startswith("resource")
+    assert (row.moments[0].who, row.moments[0].actor) == ("enforce_policy", "anna@example.com (Terraform/1.9)")
+    assert one(fight).advice == ()
+
+
+def test_what_is_being_mended_needs_no_hand() -> None:
+    row = one(said(Phase.DEGRADED, "ChecksFailed", NOW), seen=checkout())
+    assert (words.mending(row), words.amiss(row)) == (True, False)
+    made = Fleet(time=NOW, since=SINCE, projects=("p",), rows=(row,))
+    assert words.details(made) == ("1 is being mended",)
+    assert made.exit_code == 1
+    row = one(said(Phase.DEGRADED, "CannotRepair", NOW), seen=checkout())
+    assert (words.mending(row), words.amiss(row)) == (False, True)
+
+
 @pytest.mark.parametrize(
     ("phase", "reason", "message", "to_do"),
     [
@@ -311,8 +338,9 @@ def test_the_json_has_every_cluster_with_the_documented_fields() -> None:
         "cluster project location name state ready reason message to_do waits_for paused mesh version net_admin"
     )
     documented += (
-        " checks troubles changed age request_id repaired options outdated_pods gke policy journeys timeline earlier"
+        " checks troubles findings actor advice changed age request_id repaired options outdated_pods gke policy"
     )
+    documented += " journeys timeline earlier"
     assert all(set(one) == set(documented.split()) for one in data["clusters"])
     ready = next(one for one in data["clusters"] if one["state"] == "Ready")
     assert ready["ready"] is True

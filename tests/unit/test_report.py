@@ -304,5 +304,5 @@ def test_changes_are_told_with_who_made_them() -> None:
     assert change.problem == ""
     page = Page(render(of(row(moments=(Moment(time=NOW, who="anna@example.com", what="updated the cluster"),)))))
     words = page.data["words"]
-    [[_, who, what, state, _, _]] = page.data["rows"][0]["moments"]
+    [[_, who, what, state, *_]] = page.data["rows"][0]["moments"]
     assert (words[who], words[what], state) == ("anna@example.com", "updated the cluster", -1)

@@ -148,7 +148,7 @@
     const pairs = [
       ["cluster", row.id], ["GKE", [text("gke"), raw.autopilot === undefined ? "" : raw.autopilot ? "Autopilot" : "Standard", text("kubernetes"), text("channel").toLowerCase()].filter(Boolean).join(", ")],
       ["created", raw.created ? clock(raw.created) : ""], ["labels", row.labels.join(", ")],
-      ["policy", text("rule") ? `${text("rule")}: ${text("ruleReason")} (${text("mode")})` : ""], ["paused", text("paused")],
+      ["policy", text("rule") ? `${text("rule")}: ${text("ruleReason")} (${text("mode")})` : ""], ["paused", text("paused")], ["changed by", text("actor")],
       ["checks", made.filter(([count]) => count).map(([count, how]) => `${count} ${how}`).join(", ")],
       ["extensions", (raw.options || []).map(([name, state]) => `${words[name]}: ${words[state]}`).join("; ")],
       ["outdated", raw.outdated ? `${raw.outdated} pods have outdated proxies or none` : ""],
@@ -194,17 +194,19 @@
       repaired.length ? el("li", null, el("span", { class: "soft" }, "repaired"), repaired.map((name) => words[name]).join(", ")) : "");
     return el("figure", { class: "journey" }, title, bar, list);
   };
-  const said = ([time, who, what, state, reason, client]) => el("li", null,
+  const said = ([time, who, what, state, reason, client, actor]) => el("li", null,
     el("time", { datetime: iso(time) }, moment(time)),
     el("span", { class: state < 0 ? "soft" : `s-${states[state].value}` }, icon(state < 0 ? "change" : states[state].value)),
     el("p", null, state < 0 ? "" : el("b", null, states[state].title, " "), el("span", null, words[what]),
-      el("span", { class: "soft" }, [words[who] ? `${state < 0 ? " by " : " · "}${words[who]}` : "", words[client] ? ` (${words[client]})` : "", state < 0 || !words[reason] ? "" : ` · ${words[reason]}`].join(""))));
+      el("span", { class: "soft" }, [words[who] ? `${state < 0 ? " by " : " · "}${words[who]}` : "", words[client] ? ` (${words[client]})` : "", words[actor] ? `, after ${words[actor]}` : "", state < 0 || !words[reason] ? "" : ` · ${words[reason]}`].join(""))));
   const detail = (row) => {
     const { raw, text } = row;
     const left = el("div", { class: "said" }, el("h3", null, row.state.title, row.reason ? el("span", { class: "soft" }, ` · ${row.reason}`) : ""),
       el("p", { class: "say" }, text("message")),
       text("waitsFor") && row.state.group === "under-way" ? el("p", { class: "say" }, el("span", { class: "soft" }, "waits for "), text("waitsFor")) : "",
       text("toDo") ? el("p", { class: "todo" }, el("b", null, "What to do: "), ...ticked(text("toDo"))) : "");
+    if (raw.findings) left.append(el("h3", null, "Differs from the policy"), el("ul", { class: "troubles" }, raw.findings.map((one) => el("li", { class: "warns" }, words[one]))));
+    if (raw.advice) left.append(el("h3", null, "So that your own code agrees"), ...raw.advice.map((one) => el("pre", { tabindex: "0" }, words[one])));
     if (raw.troubles) left.append(el("h3", null, "Checks that fail or warn"), el("ul", { class: "troubles" }, raw.troubles.map(trouble)));
     const known = el("div", { class: "known" }, el("h3", null, "Facts"), facts(row));
     const right = el("div", { class: "time" }, el("h3", null, "Timeline"));
