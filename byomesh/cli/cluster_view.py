@@ -12,7 +12,7 @@ from byomesh.fleet.model import ClusterRow, Fleet, Trouble
 from byomesh.fleet.told import Journey, Moment
 
 _BAR = 48
-_MARKS = {"create": "·", "net-admin": "▒", "wait": "˙", "install": "█", "verify": "▓", "repair": "░"}
+_MARKS = {"create": "·", "net-admin": "▒", "wait": "˙", "enforce": "▪", "install": "█", "verify": "▓", "repair": "░"}
 
 
 def cluster_lines(row: ClusterRow, fleet: Fleet) -> Iterator[Text]:

@@ -14,18 +14,27 @@ _NEXT = " Next: "
 _NOTHING = "nothing"
 _FIELDS = {"what `checks.failing` names": "the checks that fail", "`message`": "the message"}
 """Words for fields that a person may not see."""
-_ROW = re.compile(r"^\| (?P<reasons>`[^|]*) \| [^|]* \| (?P<words>.*) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| (?P<reasons>`[^|]*) \| (?P<phases>[^|]*) \| (?P<words>.*) \|$", re.MULTILINE)
 
 
 @functools.cache
-def table() -> dict[str, str]:
-    """The page's words by reason; reasons.md is a copy of the page's table, which a test holds to it."""
+def table() -> dict[str, tuple[tuple[str, str], ...]]:
+    """The page's rows by reason, each its phases and its words; reasons.md is a copy of the page's table."""
     page = resources.files("byomesh.fleet").joinpath("reasons.md").read_text(encoding="utf-8")
     for field, words in _FIELDS.items():
         page = page.replace(field, words)
-    return {
-        reason: match["words"] for match in _ROW.finditer(page) for reason in re.findall(r"`(\w+)`", match["reasons"])
-    }
+    rows: dict[str, tuple[tuple[str, str], ...]] = {}
+    for match in _ROW.finditer(page):
+        for reason in re.findall(r"`(\w+)`", match["reasons"]):
+            rows[reason] = (*rows.get(reason, ()), (match["phases"], match["words"]))
+    return rows
+
+
+def words_for(status: MeshStatus) -> str:
+    """The page's words about a status's reason, by its phase where one reason has several; "" where it has none."""
+    rows = table().get(status.reason, ())
+    of_phase = [words for phases, words in rows if status.phase.value in phases]
+    return next(iter(of_phase or [words for _, words in rows]), "")
 
 
 def problem_and_remedy(status: MeshStatus) -> tuple[str, str]:
@@ -41,7 +50,7 @@ def what_to_do(status: MeshStatus) -> str:
     if state.fine or state.under_way:
         return ""
     _, remedy = problem_and_remedy(status)
-    words = table().get(status.reason, "")
+    words = words_for(status)
     # "nothing; Stuck after an hour: see ...": only the second half is for a cluster that is stuck.
     if words.startswith(_NOTHING) and state is State.STUCK:
         words = words.partition("Stuck")[2].partition(": ")[2]

@@ -17,7 +17,7 @@ ON_THE_WAY = dt.timedelta(hours=2)
 
 _NET_ADMIN = frozenset({"AllowingNetAdmin", "OperationRunning", "NetAdminPropagating", "ClusterBusy"})
 """Reasons of statuses after which a request waits for allow-net-admin."""
-_BY_STAGE = {"enable": Work.NET_ADMIN, "install": Work.INSTALL, "verify": Work.VERIFY}
+_BY_STAGE = {"enable": Work.NET_ADMIN, "install": Work.INSTALL, "verify": Work.VERIFY, "enforce": Work.ENFORCE}
 _FUNCTIONS = {
     "enable": "enable_net_admin",
     "install": "install_mesh",

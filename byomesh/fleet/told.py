@@ -53,6 +53,7 @@ class Work(enum.StrEnum):
     CREATE = "create"
     NET_ADMIN = "net-admin"
     WAIT = "wait"
+    ENFORCE = "enforce"
     INSTALL = "install"
     VERIFY = "verify"
     REPAIR = "repair"

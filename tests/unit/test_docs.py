@@ -67,6 +67,13 @@ def test_readme_names_every_folder() -> None:
         assert f"`{folder}/`" in readme
 
 
+def test_the_command_knows_what_to_do_about_every_reason_on_the_statuses_page() -> None:
+    page = (ROOT / "docs" / "statuses.md").read_text(encoding="utf-8")
+    table = page[page.index("| reason | phase |") :].partition("\n\n")[0] + "\n"
+    copy = (ROOT / "byomesh" / "fleet" / "reasons.md").read_text(encoding="utf-8")
+    assert copy == table, "make byomesh/fleet/reasons.md the table of reasons of docs/statuses.md, as it is there"
+
+
 _REASON = re.compile(
     r'(?:Permanent|Refused|waiting\.later|_later|_phase|reason=|Phase\.\w+,)\(?[^"\\n]*"([A-Z][A-Za-z]+)"'
 )

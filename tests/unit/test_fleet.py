@@ -214,11 +214,18 @@ def test_what_is_being_mended_needs_no_hand() -> None:
         (Phase.REFUSED, "X", f"X on {SHOP}: it is so Next: do this", "do this"),
         (Phase.FAILED, "RepairsDidNotHelp", "no", "mend the checks that fail, then publish the request again"),
         (Phase.FAILED, "NobodyKnows", "no", ""),
+        (Phase.STUCK, "Conflict", "no", "stop whoever keeps changing what the message names"),
+        (Phase.DEGRADED, "ChecksFailed", "no", "nothing: a repair is queued"),
     ],
 )
 def test_what_to_do(phase: Phase, reason: str, message: str, to_do: str) -> None:
     status = MeshStatus(cluster=SHOP, phase=phase, reason=reason, message=message)
     assert advice.what_to_do(status) == to_do
+
+
+def test_one_reason_may_mean_another_thing_in_another_phase() -> None:
+    fight = MeshStatus(cluster=SHOP, phase=Phase.REFUSED, reason="Conflict", message="no")
+    assert advice.what_to_do(fight).startswith("allow-net-admin was undone again and again")
 
 
 def test_a_message_says_nothing_twice() -> None:

@@ -221,7 +221,7 @@ def test_texts_stand_out_from_what_they_stand_on(page: Page, scheme: str) -> Non
     for text in ("ink", "soft", "link", *states):
         for ground in ("page", "sheet", "raised"):
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
-    for work in ("create", "net-admin", "wait", "install", "verify", "repair", "hand"):
+    for work in ("create", "net-admin", "wait", "enforce", "install", "verify", "repair", "hand"):
         assert contrast(colours["ink"], colours[work]) >= 4.5, work
     assert contrast(colours["edge"], colours["sheet"]) >= 3
 

@@ -169,9 +169,10 @@
     const total = spans.reduce((sum, [, seconds]) => sum + seconds, 0);
     const state = states[outcome];
     const goesOn = spans.some(([, , open]) => open);
-    const sentence = `${state.title} ${goesOn ? "for" : "after"} ${duration(total)}`;
+    const sentence = total < 1 ? state.title : `${state.title} ${goesOn ? "for" : "after"} ${duration(total)}`;
     const title = el("figcaption", null, el("b", null, created ? "Created" : "Request"), el("time", { datetime: iso(began) }, clock(began)),
       el("span", { class: `phase s-${state.value}` }, icon(state.value), sentence), created ? "" : el("span", { class: "soft mono" }, words[request]));
+    if (total < 1) return el("figure", { class: "journey" }, title);
     const bar = svg("svg", { class: "bar", role: "img", "aria-label": `${sentence}: ${spans.map(([work, seconds, open]) => `${words[work]} ${duration(seconds)}${open ? " so far" : ""}`).join(", ")}` });
     let at = 0;
     const scale = (seconds) => (total ? (100 * seconds) / total : 100);
@@ -206,7 +207,7 @@
       text("waitsFor") && row.state.group === "under-way" ? el("p", { class: "say" }, el("span", { class: "soft" }, "waits for "), text("waitsFor")) : "",
       text("toDo") ? el("p", { class: "todo" }, el("b", null, "What to do: "), ...ticked(text("toDo"))) : "");
     if (raw.findings) left.append(el("h3", null, "Differs from the policy"), el("ul", { class: "troubles" }, raw.findings.map((one) => el("li", { class: "warns" }, words[one]))));
-    if (raw.advice) left.append(el("h3", null, "So that your own code agrees"), ...raw.advice.map((one) => el("pre", { tabindex: "0" }, words[one])));
+    if (raw.advice) left.append(el("h3", null, "So that your own code agrees"), ...raw.advice.map((one) => el("pre", null, words[one])));
     if (raw.troubles) left.append(el("h3", null, "Checks that fail or warn"), el("ul", { class: "troubles" }, raw.troubles.map(trouble)));
     const known = el("div", { class: "known" }, el("h3", null, "Facts"), facts(row));
     const right = el("div", { class: "time" }, el("h3", null, "Timeline"));
