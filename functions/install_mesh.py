@@ -12,7 +12,7 @@ from shared.helm import Helm, kubeconfig
 from shared.mesh.fleet import fleet_store
 from shared.model import InstallRequest
 from shared.outcome import Outcome
-from shared.stages import install
+from shared.stages import faults, install
 from shared.stages.braking import brake
 
 _token = functools.cache(kube.default_token)
@@ -26,7 +26,10 @@ def install_mesh(request: InstallRequest) -> Outcome:
         request,
         google=gke(),
         connect=lambda cluster: kube.connect(
-            cluster.access, _token(), cluster=str(cluster.ref), patience=settings().cluster_patience
+            cluster.access,
+            _token(),
+            cluster=str(cluster.ref),
+            patience=faults.patience(request, settings(), dt.datetime.now(dt.UTC)),
         ),
         helm_for=lambda cluster: Helm(
             settings(), lambda: kubeconfig(cluster.access, _token()()), cluster=str(cluster.ref)

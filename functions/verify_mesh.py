@@ -10,7 +10,7 @@ from shared.config import settings
 from shared.gke import gke
 from shared.model import VerifyRequest
 from shared.outcome import Outcome
-from shared.stages import verify
+from shared.stages import faults, verify
 from shared.stages.braking import brake
 
 _token = functools.cache(kube.default_token)
@@ -24,7 +24,10 @@ def verify_mesh(request: VerifyRequest) -> Outcome:
         request,
         google=gke(),
         connect=lambda cluster: kube.connect(
-            cluster.access, _token(), cluster=str(cluster.ref), patience=settings().cluster_patience
+            cluster.access,
+            _token(),
+            cluster=str(cluster.ref),
+            patience=faults.patience(request, settings(), dt.datetime.now(dt.UTC)),
         ),
         rules=policy.load(settings().policy),
         settings=settings(),

@@ -117,7 +117,7 @@ class Settings:
         "BYOMESH_OPERATION_LIMIT", 3_600.0, "seconds after which a cluster waiting for an operation is Stuck", _seconds
     )
     readiness_poll: float = _setting(
-        "BYOMESH_READINESS_POLL", 5.0, "seconds that one verification looks for readiness before it waits", _seconds
+        "BYOMESH_READINESS_POLL", 2.0, "seconds that one verification looks for readiness before it waits", _seconds
     )
     readiness_step: float = _setting(
         "BYOMESH_READINESS_STEP", 15.0, "seconds between two verifications of pods that are not ready", _seconds

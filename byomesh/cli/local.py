@@ -15,6 +15,7 @@ from byomesh.cli import deliveries, populate
 from byomesh.cli.output import Format, Output, err, escape, fail, out, phase, print_json, split_pairs, table, told
 from byomesh.local.build_display import build_with_display
 from byomesh.local.client import Client, start, stop
+from byomesh.local.functions import THREADS
 from byomesh.local.home import Home
 from shared.policy import read_file
 
@@ -64,6 +65,10 @@ def up(
     ca_service: Annotated[
         bool, typer.Option("--ca-service", help="Trust a pool of Certificate Authority Service, not a secret's anchor.")
     ] = False,
+    threads: Annotated[
+        int,
+        typer.Option(min=1, help="Requests that each function handles at a time: what its instances do together."),
+    ] = THREADS,
     setting: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Environment variable for the functions.")
     ] = None,
@@ -85,6 +90,7 @@ def up(
         arguments += ["--charts", str(Path(charts).absolute()) if charts else ""]
         arguments += ["--duplicate", str(duplicate), "--delay", str(delay), "--reorder", str(reorder)]
         arguments += ["--ca-service"] if ca_service else []
+        arguments += ["--threads", str(threads)]
         arguments += [part for pair in settings.items() for part in ("--setting", "=".join(pair))]
         with err.status("starting") as status:
             start(home, arguments, lambda step: status.update(f"starting: {step}"))

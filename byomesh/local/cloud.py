@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from google.cloud import secretmanager_v1
 
-from byomesh.local import functions, managed_namespaces, private_ca, rpc, secret_manager
+from byomesh.local import functions, managed_namespaces, private_ca, rpc, secret_manager, topics
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import Authority, Issued
 from byomesh.local.backends import Backends, StandIns
@@ -31,27 +31,18 @@ from byomesh.local.identity import Identity
 from byomesh.local.journal import Journal
 from byomesh.local.pace import Pace
 from byomesh.local.populate import Populator, Told
-from byomesh.local.pubsub.backoff import DeadLetterPolicy, RetryPolicy
-from byomesh.local.pubsub.push import PushSubscription
 from byomesh.local.pubsub.rest import publish_routes
 from byomesh.local.pubsub.service import PubSub, serving
+from byomesh.local.serving import serve
 from byomesh.local.sink import Sink
 from byomesh.local.stand_in import StandIn
 from byomesh.local.statuses import Statuses
 from byomesh.local.tasks.service import CloudTasks
 from byomesh.local.warden import Warden
 
-PUSHES = {
-    "cluster-events": "enable_net_admin",
-    "mesh-install": "install_mesh",
-    "mesh-verify": "verify_mesh",
-    "mesh-enforce": "enforce_policy",
-}
-"""Which topic is pushed to which function."""
 TRIGGERS = {"CreateCluster": "enable_net_admin", "UpdateCluster": "enforce_policy"}
 """Which method's audit entries Eventarc brings to which function."""
 _VERSIONS = ("v1", "v1beta1")
-_MAX_ATTEMPTS = 5
 Progress = Callable[[str], None]
 
 
@@ -67,6 +58,7 @@ class Options:
         troubles: what happens to audit entries on their way from the start.
         ca_service: whether the fleet trusts a pool of Certificate Authority Service, in place of a secret.
         settings: environment variables of the functions that replace the local cloud's own.
+        threads: requests that each function handles at a time.
     """
 
     project: str = "demo-project"
@@ -76,6 +68,7 @@ class Options:
     troubles: Troubles = dataclasses.field(default_factory=Troubles)
     ca_service: bool = False
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
+    threads: int = functions.THREADS
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +96,8 @@ class LocalCloud:
         old = self.functions[name]
         await old.process.stop()
         self.logging.restarting(name)
-        self.functions[name] = _start_function(self.surroundings, self.home, name, int(old.url.rpartition(":")[2]))
+        port = int(old.url.rpartition(":")[2])
+        self.functions[name] = _start_function(self.surroundings, self.home, name, port, self.options.threads)
         await functions.wait_until_listening(self.functions[name])
         return self.functions[name].process.pid
 
@@ -143,9 +137,11 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         say("GKE, Cloud Tasks, Secret Manager and Cloud Logging")
         faults = rpc.Faults()
         tasks, surroundings = await _start_apis(ground, gke, logging, faults, (pubsub.address, rest))
-        statuses = await _make_topics(stack, pubsub, surroundings, ports)
+        statuses = await topics.make(stack, pubsub, surroundings, ports)
         say("the functions")
-        started = {name: _start_function(surroundings, home, name, ports[name]) for name in functions.NAMES}
+        started = {
+            name: _start_function(surroundings, home, name, ports[name], options.threads) for name in functions.NAMES
+        }
         stack.push_async_callback(functions.stop, started)
         await asyncio.gather(*(functions.wait_until_listening(function) for function in started.values()))
         yield LocalCloud(
@@ -293,10 +289,10 @@ def _triggers(ports: dict[str, int]) -> list[Trigger]:
     ]
 
 
-def _start_function(surroundings: Surroundings, home: Home, name: str, port: int) -> functions.Function:
+def _start_function(surroundings: Surroundings, home: Home, name: str, port: int, threads: int) -> functions.Function:
     folder = home.folder / "functions" / name
     folder.mkdir(parents=True, exist_ok=True)
-    return functions.start(name, surroundings.of(name, folder), home.logs, port)
+    return functions.start(name, surroundings.of(name, folder), home.logs, port, threads)
 
 
 def _prepare(secrets: secret_manager.SecretManager, surroundings: Surroundings) -> None:
@@ -310,34 +306,6 @@ def _prepare(secrets: secret_manager.SecretManager, surroundings: Surroundings) 
     )
 
 
-async def _make_topics(
-    stack: contextlib.AsyncExitStack, pubsub: PubSub, surroundings: Surroundings, ports: dict[str, int]
-) -> Statuses:
-    statuses = Statuses()
-    stack.push_async_callback(statuses.close)
-    await pubsub.create_topic(surroundings.topic("mesh-status"))
-    statuses.follow(await pubsub.subscribe(surroundings.topic("mesh-status")))
-    for topic, function in PUSHES.items():
-        full, dead = surroundings.topic(topic), surroundings.topic(f"{topic}-dead-letter")
-        await pubsub.create_topic(dead)
-        # What is given up waits there for an operator; a topic alone would forget it.
-        await pubsub.create_pull_subscription(
-            f"projects/{surroundings.project}/subscriptions/{topic}-dead-letter", dead
-        )
-        await pubsub.create_topic(full)
-        await pubsub.create_subscription(
-            PushSubscription(
-                name=f"projects/{surroundings.project}/subscriptions/{topic}",
-                topic=full,
-                endpoint=f"http://127.0.0.1:{ports[function]}/{full}",
-                target=function,
-                retry=RetryPolicy(minimum=10.0, maximum=600.0),
-                dead_letter=DeadLetterPolicy(dead, _MAX_ATTEMPTS),
-            )
-        )
-    return statuses
-
-
 async def _serve_https(ground: _Ground, routes: list[web.RouteDef]) -> str:
     return f"https://127.0.0.1:{await serve(ground.stack, routes, _tls(ground))}"
 
@@ -346,16 +314,3 @@ def _tls(ground: _Ground) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*ground.issued.save(ground.home.keys, "server"))
     return context
-
-
-async def serve(stack: contextlib.AsyncExitStack, routes: list[web.RouteDef], tls: ssl.SSLContext | None = None) -> int:
-    """Serve routes on a free loopback port until the stack unwinds, over TLS where a context is given."""
-    app = web.Application(client_max_size=64 * 1024 * 1024)
-    app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-    await site.start()
-    port: int = runner.addresses[0][1]
-    return port

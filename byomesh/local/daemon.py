@@ -17,10 +17,12 @@ import msgspec
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import write_private
 from byomesh.local.build import ensure_binaries
-from byomesh.local.cloud import Options, running, serve
+from byomesh.local.cloud import Options, running
 from byomesh.local.control import Control
+from byomesh.local.functions import THREADS
 from byomesh.local.home import STEP, Contact, Home
 from byomesh.local.pace import Pace
+from byomesh.local.serving import serve
 
 
 async def serve_until_stopped(home: Home, options: Options) -> None:
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--reorder", type=float, default=0.0)
     parser.add_argument("--ca-service", action="store_true")
+    parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -69,6 +72,7 @@ def main() -> None:
         charts=asked.charts,
         troubles=Troubles(asked.duplicate, asked.delay, asked.reorder),
         ca_service=asked.ca_service,
+        threads=asked.threads,
         settings=dict(pair.split("=", 1) for pair in asked.setting),
     )
     asyncio.run(serve_until_stopped(Home(asked.home), options))

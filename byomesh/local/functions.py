@@ -14,6 +14,9 @@ from byomesh.local.processes import Process, stop_all
 
 SOURCES = Path(__file__).resolve().parents[2] / "functions"
 NAMES = ("enable_net_admin", "install_mesh", "verify_mesh", "enforce_policy")
+THREADS = 16
+"""Requests that a function handles at a time, unless told otherwise: four instances of a core each, with the four
+threads that functions-framework gives a core (functions_framework/_http/gunicorn.py)."""
 _READY_SECONDS = 60.0
 
 
@@ -40,8 +43,11 @@ def free_port() -> int:
         return port
 
 
-def start(name: str, environment: Mapping[str, str], logs: Path, port: int) -> Function:
-    """Start `functions-framework --target NAME` on a loopback port; returns before it listens."""
+def start(name: str, environment: Mapping[str, str], logs: Path, port: int, threads: int = THREADS) -> Function:
+    """Start `functions-framework --target NAME` on a loopback port; returns before it listens.
+
+    `threads` is how many requests it handles at a time: what all instances on the platform would together.
+    """
     arguments = [
         *(sys.executable, "-m", "functions_framework", "--source", str(SOURCES / f"{name}.py")),
         *("--target", name, "--signature-type", "cloudevent", "--host", "127.0.0.1", "--port", str(port)),
@@ -50,7 +56,8 @@ def start(name: str, environment: Mapping[str, str], logs: Path, port: int) -> F
     inherited = {
         key: value for key, value in os.environ.items() if key.startswith(("PYTHON", "COVERAGE", "LANG", "LC_"))
     }
-    process = Process.start(name, arguments, logs=logs, environment={**inherited, **environment})
+    told = {"THREADS": str(threads), **inherited, **environment}
+    process = Process.start(name, arguments, logs=logs, environment=told)
     return Function(name, f"http://127.0.0.1:{port}", process)
 
 

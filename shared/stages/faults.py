@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from shared.config import Settings
 from shared.errors import shorten
 from shared.kube_errors import ClusterFault
@@ -10,6 +12,9 @@ from shared.outcome import Later
 
 FIRST, LONGEST = 5.0, 300.0
 """Seconds until the second try, and between the last ones; each wait is twice as long as the one before it."""
+_LONG = 600.0
+"""Seconds after which a request counts as one of a cluster that may well never answer as it should."""
+_SHARE = 4
 _WORDS = 600
 _DOUBLINGS = 16
 
@@ -43,3 +48,13 @@ def wait_out(error: ClusterFault, request: InstallRequest | VerifyRequest, times
         limit=settings.operation_limit,
         status=status,
     )
+
+
+def patience(request: InstallRequest | VerifyRequest, settings: Settings, now: dt.datetime) -> float:
+    """Seconds that a delivery's requests to the cluster's API server may take together.
+
+    A quarter, once the request has waited for long: an API server that has got well needs less, and one that stays slow
+    must not keep a thread from the others for a minute again and again.
+    """
+    first_seen = request.first_seen or now
+    return settings.cluster_patience / (_SHARE if (now - first_seen).total_seconds() > _LONG else 1)

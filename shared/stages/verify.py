@@ -72,9 +72,10 @@ def run(
     if cluster.status in gke.UNSETTLED:
         return _later(status, "ClusterNotSettled", f"the cluster, which is {cluster.status}", settings)
     api = connect(cluster)
-    thorough = is_thorough(request, settings, clock())
+    age = _age(request, clock())
+    thorough = is_thorough(age, settings)
     with telemetry.stage_timer("readiness"):
-        waits_for = wait_until_ready(api, profile, settings.readiness_poll if thorough else 0.0)
+        waits_for = wait_until_ready(api, profile, settings.readiness_poll if _is_first(age, settings) else 0.0)
     if waits_for and not thorough:
         watch = Watch(api, request, settings, clock())
         return _glanced(waits_for, watch, status, settings, readiness.why(api, profile))
@@ -162,16 +163,21 @@ def _hands(api: kube.Kube, repairs: tuple[Patch, ...]) -> tuple[str, ...]:
     return tuple(f"{name} by {hand}" for name, hand in named if hand)
 
 
-def is_thorough(request: VerifyRequest, settings: Settings, now: dt.datetime) -> bool:
+def _age(request: VerifyRequest, now: dt.datetime) -> float:
+    return (now - request.first_seen).total_seconds() if request.first_seen is not None else 0.0
+
+
+def _is_first(age: float, settings: Settings) -> bool:
+    return age <= settings.readiness_step
+
+
+def is_thorough(age: float, settings: Settings) -> bool:
     """Whether a look at pods that aren't ready goes through all checks, which cost forty times a glance.
 
     The first one does, one of about eight after it, so that what broke meanwhile is mended, and the last one.
     """
     step = settings.readiness_step
-    if request.first_seen is None or not step:
-        return True
-    age = (now - request.first_seen).total_seconds()
-    return age % (_GLANCES * step) < step or age > settings.readiness_limit
+    return _is_first(age, settings) or not step or age % (_GLANCES * step) < step or age > settings.readiness_limit
 
 
 def _glanced(waits_for: str, watch: Watch, status: MeshStatus, settings: Settings, why: str) -> Outcome:

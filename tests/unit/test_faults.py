@@ -98,6 +98,14 @@ def test_waits_double_up_to_five_minutes() -> None:
     assert {(one.status.phase, one.status.version) for one in waits} == {(Phase.PENDING, "v")}
 
 
+@pytest.mark.parametrize(("age", "seconds"), [(0, 60.0), (600, 60.0), (601, 15.0)])
+def test_who_has_been_slow_for_long_is_given_less_time(age: float, seconds: float) -> None:
+    now = dt.datetime.now(dt.UTC)
+    request = VerifyRequest(cluster=EU1, mesh="linkerd", first_seen=now - dt.timedelta(seconds=age))
+    assert faults.patience(request, Settings(), now) == seconds
+    assert faults.patience(InstallRequest(cluster=EU1, mesh="linkerd"), Settings(), now) == 60.0
+
+
 def test_what_may_help_is_said() -> None:
     error = Conflict("Conflict", "it changed", tried="PUT /x", remedy="stop whoever changes it")
     words = faults.wait_out(error, InstallRequest(cluster=EU1, mesh="linkerd"), 0, Settings()).waits_for

@@ -430,7 +430,13 @@ def test_pods_that_are_not_ready_are_mostly_glanced_at(age: float, thorough: boo
 
 def test_what_nobody_dated_is_looked_through() -> None:
     request = msgspec.structs.replace(REQUEST, first_seen=None)
-    assert verify.is_thorough(request, SETTINGS, NOW)
+    outcome = run(cluster_with(ready=0), Hooks(seen(BAD)), request)
+    assert isinstance(outcome, Later)
+    assert outcome.status.checks.failed == 1
+
+
+def test_without_a_step_between_looks_each_is_thorough() -> None:
+    assert verify.is_thorough(5.0, Settings(readiness_step=0.0))
 
 
 def test_ready_pods_are_always_looked_through() -> None:
