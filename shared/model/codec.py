@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, TypeVar
 
 import msgspec
@@ -57,6 +58,12 @@ def _as_typed(name: str) -> str:
     return bare
 
 
+@functools.cache
+def _required(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """Names of the fields that a message must have; read once, for it takes longer than to read a message."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(kind) if field.required)
+
+
 def from_builtins(raw: Any, kind: type[_M]) -> _M:
     """Read a message of `kind` from plain dictionaries; raises as `decode` does."""
     if not isinstance(raw, dict):
@@ -76,7 +83,7 @@ def from_builtins(raw: Any, kind: type[_M]) -> _M:
         raw = {**raw, "cluster": msgspec.to_builtins(ClusterRef.parse(_as_typed(name)))}
     try:
         # Somebody who writes null means that nothing is said; what a status must say may well be null.
-        required = {field.encode_name for field in msgspec.structs.fields(kind) if field.required}
+        required = _required(kind)
         return msgspec.convert({key: raw[key] for key in raw if raw[key] is not None or key in required}, kind)
     except msgspec.ValidationError as error:
         raise Permanent(
