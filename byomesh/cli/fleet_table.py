@@ -42,7 +42,7 @@ def summary(fleet: Fleet) -> Text:
 def doubts(fleet: Fleet) -> Iterator[str]:
     """What keeps the picture from being whole, a sentence each."""
     yield from (f"not seen: {plain(str(one))}" for one in fleet.unseen)
-    yield from (plain(note) for note in fleet.notes)
+    yield from (plain(note).replace("`", "") for note in fleet.notes)
 
 
 def why(row: ClusterRow) -> str:

@@ -121,6 +121,7 @@ def _looker(
     from byomesh.fleet.looking import Looker, Wish, duration  # noqa: PLC0415
     from shared.cloud_logging import cloud_logging  # noqa: PLC0415
     from shared.gke import gke  # noqa: PLC0415
+    from shared.tasks import queues  # noqa: PLC0415
 
     only = resolve(cluster, (projects or [settings().project])[0], location) if cluster else None
     wanted = [only.project] if only is not None else projects or _projects_of(rules)
@@ -136,7 +137,8 @@ def _looker(
         only=only,
         who=who if who is not None else only is not None or output is StatusFormat.HTML,
     )
-    return Looker(gke(), cloud_logging(), wish, now, tell)
+    states = queues().states if settings().queue else None
+    return Looker(gke(), cloud_logging(), wish, now, tell, states)
 
 
 def _projects_of(rules: policy.Policy) -> list[str]:

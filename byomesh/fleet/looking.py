@@ -7,8 +7,9 @@ reads only what was said since. Cloud Logging allows 60 reads a minute (https://
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +24,7 @@ from shared.model import ClusterRef
 
 if TYPE_CHECKING:
     from shared.cloud_logging import AuditEntry, CloudLogging, LogLine
+    from shared.tasks import QueueState
 
 MAX_STATUSES = 60_000
 """Statuses that one look reads: a page holds a thousand, and a minute sixty pages."""
@@ -63,14 +65,24 @@ class Looker:
         wish: what to look at.
         clock: tells the time.
         tell: is told what is being done.
+        queues: reads whether the fleet's queues dispatch; None where nobody knows which they are.
     """
 
-    def __init__(self, google: Gke, log: CloudLogging, wish: Wish, clock: Clock, tell: Tell = lambda _: None) -> None:
+    def __init__(
+        self,
+        google: Gke,
+        log: CloudLogging,
+        wish: Wish,
+        clock: Clock,
+        tell: Tell = lambda _: None,
+        queues: Callable[[], Sequence[QueueState]] | None = None,
+    ) -> None:
         self._google = google
         self._log = log
         self._wish = wish
         self._clock = clock
         self._tell = tell
+        self._queues = queues
         self._said: dict[ClusterRef, dict[tuple[dt.datetime, str, str, str], Said]] = {}
         self._read_to: dt.datetime | None = None
         self._complete = True
@@ -88,6 +100,7 @@ class Looker:
         self._notes = []
         seen, unseen = self._listed()
         self._read(since)
+        self._note_pause()
         said = {
             ref: tuple(sorted(those.values(), key=lambda one: one.time)[-MAX_MOMENTS:])
             for ref, those in self._said.items()
@@ -161,6 +174,14 @@ class Looker:
         time = status.time or line.time
         key = (time, status.request_id, status.phase.value, status.reason)
         those[key] = Said(status=status, time=time, stage=str(line.payload.get("stage", "")))
+
+    def _note_pause(self) -> None:
+        """Note that somebody paused the fleet; who may not see the queues isn't told so."""
+        if self._queues is None:
+            return
+        with contextlib.suppress(ByomeshError):
+            if any(queue.paused for queue in self._queues()):
+                self._notes.append("somebody paused the fleet, so whatever is under way waits until `byomesh resume`")
 
     def _changes(self, since: dt.datetime) -> dict[ClusterRef, list[Change]]:
         found: dict[ClusterRef, list[Change]] = {}

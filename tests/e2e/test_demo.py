@@ -58,6 +58,7 @@ def played() -> Iterator[Played]:
 
 def test_every_scene_is_observed(played: Played) -> None:
     assert played.code == 0, played.text
+    assert "the fleet's status as a page" in played.text
     final = played.text[played.text.rindex("WHAT WAS SEEN") :]
     assert len(re.findall(r"^✔", final, re.MULTILINE)) == SCENES, played.text
     assert "✘" not in played.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 
 import shared.cloud_logging
 import shared.gke
+import shared.tasks
 from byomesh.cli import showing, status, watching
 from byomesh.cli.fleet_table import EXPLAINED, explained, plain, table_lines
 from byomesh.cli.main import app
@@ -25,6 +26,7 @@ from shared.config import Settings
 from shared.errors import ByomeshError, Permanent, Temporary
 from shared.gke import CLUSTER_GONE, Gke, Listing
 from shared.model import CheckSummary, ClusterRef, MeshStatus, Phase
+from shared.tasks import QueueState
 from tests.unit import fleets
 from tests.unit.memory_logging import NOW, SHOP, UNAVAILABLE, MemoryLogging, status_line
 
@@ -57,6 +59,7 @@ class World(Gke):
         clusters: what GKE has.
         hidden: locations that it can't reach, or why a project isn't listed.
         log: the log.
+        queues: the fleet's queues; nobody may see them where there are none.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,6 +71,7 @@ class World(Gke):
         ]
         self.hidden: dict[str, tuple[str, ...] | ByomeshError] = {}
         self.log = Log()
+        self.queues: list[QueueState] = []
         self._folder = folder
 
     def get(self, ref: ClusterRef) -> Cluster:
@@ -84,6 +88,11 @@ class World(Gke):
         if isinstance(hidden, ByomeshError):
             raise hidden
         return Listing(tuple(one for one in self.clusters if one.ref.project == project), hidden)
+
+    def states(self) -> Sequence[QueueState]:
+        if not self.queues:
+            raise DENIED
+        return self.queues
 
     def say(self, ref: ClusterRef, phase: Phase, reason: str, at: dt.datetime = NOW, **more: Any) -> None:
         facts = {
@@ -106,6 +115,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(shared.cloud_logging, "cloud_logging", lambda: made.log.door)
     monkeypatch.setattr(status, "settings", lambda: Settings(project="shop"))
     monkeypatch.setattr(status, "now", lambda: NOW)
+    monkeypatch.setattr(shared.tasks, "queues", lambda: made)
     for name in ("GOOGLE_CLOUD_PROJECT", "BYOMESH_POLICY"):
         monkeypatch.delenv(name, raising=False)
     return made
@@ -279,6 +289,19 @@ def test_an_audit_log_that_cannot_be_read_costs_only_who(world: World) -> None:
     assert [one["name"] for one in data["clusters"]] == ["eu-2", "eu-1", "eu-3"]
     [note] = data["notes"]
     assert note.startswith("who changed the clusters of shop isn't known: IamNotReady")
+
+
+def test_a_pause_of_the_whole_fleet_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "projects/mesh/locations/l/queues/mesh-waits"
+    world.queues = [QueueState(name, paused=True)]
+    assert asked()["notes"] == []
+    monkeypatch.setattr(status, "settings", lambda: Settings(project="shop", queue=name))
+    assert asked()["notes"] == ["somebody paused the fleet, so whatever is under way waits until `byomesh resume`"]
+    assert "waits until byomesh resume" in run().stdout
+    world.queues = [QueueState(name, paused=False)]
+    assert asked()["notes"] == []
+    world.queues = []
+    assert asked()["notes"] == []
 
 
 def test_more_projects_than_are_audited_are_told(world: World) -> None:
