@@ -7,6 +7,7 @@ import datetime as dt
 from byomesh.fleet.model import ClusterRow, Fleet
 from byomesh.fleet.state import State
 
+_FEW = 10
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
@@ -21,7 +22,9 @@ def day(time: dt.datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """The two largest units, such as `5 m 56 s`."""
+    """The two largest units, such as `5 m 56 s`; below ten seconds with a decimal, such as `0.3 s`."""
+    if round(seconds, 1) < _FEW and round(seconds, 1) != round(seconds):
+        return f"{seconds:.1f} s"
     left = round(seconds)
     shown: list[str] = []
     for size, unit in _UNITS:

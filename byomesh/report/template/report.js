@@ -35,6 +35,7 @@
 
   const UNITS = [[86400, "d"], [3600, "h"], [60, "m"], [1, "s"]];
   const duration = (seconds, most = 2) => {
+    if (seconds < 9.95 && !Number.isInteger(seconds)) return `${seconds.toFixed(1).replace(/\.0$/, "")} s`;
     let left = Math.round(seconds);
     const shown = [];
     for (const [size, unit] of UNITS) {
