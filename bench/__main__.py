@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from bench import check, cold_start, creations, install, requests, show
+from bench import check, cold_start, creations, install, isolation, requests, show
 from bench.cloud import Say, local_cloud
 from bench.figures import BenchError, Report
 from byomesh.cli.output import Format, Output, err, fail, out, print_json, told
@@ -34,6 +34,7 @@ class Name(enum.StrEnum):
     REQUESTS = "requests"
     CHECK = "check"
     CREATIONS = "creations"
+    ISOLATION = "isolation"
 
 
 def bench(
@@ -71,6 +72,8 @@ def _measure(name: Name, charts: Path, rounds: int, say: Say) -> Report:
         return check.measure(charts, rounds, say)
     if name is Name.CREATIONS:
         return creations.measure(charts, rounds, say)
+    if name is Name.ISOLATION:
+        return isolation.measure(charts, rounds, say)
     with local_cloud(charts, say) as cloud:
         if name is Name.INSTALL:
             return install.measure(cloud, charts, rounds, say)

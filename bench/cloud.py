@@ -153,6 +153,21 @@ class Cloud:
         found: list[Event] = self._client.call("GET", "/events", query={"function": function})["events"]
         return found
 
+    def delivered(self) -> list[Event]:
+        """Everything that was delivered, oldest first."""
+        found: list[Event] = self._client.call("GET", "/events")["events"]
+        return found
+
+    def said(self) -> list[Status]:
+        """Every status, oldest first."""
+        found: list[Status] = self._client.call("GET", "/statuses")["statuses"]
+        return found
+
+    def dead_letters(self) -> list[dict[str, Any]]:
+        """What was given up."""
+        found: list[dict[str, Any]] = self._client.call("GET", "/dead-letters")["dead_letters"]
+        return found
+
     def pubsub(self) -> str:
         """host:port of Pub/Sub's gRPC API."""
         return str(self._client.call("GET", "/status")["pubsub"])

@@ -17,7 +17,7 @@ from google.cloud import container_v1
 from shared import google_errors
 from shared.cluster import Cluster
 from shared.config import Settings, settings
-from shared.errors import Permanent, Refused, Temporary, shorten
+from shared.errors import Permanent, Refused, shorten
 from shared.gke.reading import name_of, read_cluster
 from shared.model import ClusterRef
 
@@ -137,7 +137,7 @@ class Gke:
         Raises:
             Refused: an organisation policy forbids it, or GKE says that this cluster can't have it.
             Permanent: the cluster doesn't exist.
-            Temporary: the cluster has changed since, the API can't answer, or IAM doesn't allow it (yet).
+            Temporary: the API can't answer, or IAM doesn't allow it (yet).
         """
         return self._set_net_admin(ref, etag, allowed=True)
 
@@ -149,7 +149,7 @@ class Gke:
         Raises:
             Refused: an organisation policy forbids it, or GKE says that this cluster can't have it.
             Permanent: the cluster doesn't exist.
-            Temporary: the cluster has changed since, the API can't answer, or IAM doesn't allow it (yet).
+            Temporary: the API can't answer, or IAM doesn't allow it (yet).
         """
         return self._set_net_admin(ref, etag, allowed=False)
 
@@ -224,12 +224,10 @@ def _busy_or_raise(ref: ClusterRef, error: exceptions.GoogleAPIError | GoogleAut
         raise denial from error
     text = google_errors.describe(error)
     # Over gRPC a failed precondition is 400 with its own class; over REST it would be 412.
-    if isinstance(error, exceptions.FailedPrecondition | exceptions.PreconditionFailed | exceptions.Aborted):
-        if _ETAG.search(str(error.message)):
-            remedy = "none; it is tried again with the cluster as it is now"
-            raise Temporary("ClusterChanged", text, cluster=cluster, tried=tried, remedy=remedy) from error
-        if _BUSY.search(str(error.message)):
-            return Busy(text)
+    precondition = isinstance(error, exceptions.FailedPrecondition | exceptions.PreconditionFailed | exceptions.Aborted)
+    # Whoever changed it since it was read has an operation running on it: of duplicates, the one that came first.
+    if precondition and (_ETAG.search(str(error.message)) or _BUSY.search(str(error.message))):
+        return Busy(text)
     if isinstance(error, exceptions.BadRequest | exceptions.PreconditionFailed | exceptions.MethodNotImplemented):
         remedy = (
             "see what GKE names; on a Standard cluster, or one older than 1.27, allow-net-admin isn't to be had. "
