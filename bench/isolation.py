@@ -25,6 +25,11 @@ STUCK: dict[str, dict[str, Any]] = {
 }
 """The stuck clusters, by the beginning of their names."""
 _HUNDRED: int = sum(kind["clusters"] for kind in STUCK.values())
+_WAITS = {
+    **dict.fromkeys(STUCK, ("ApiServerUnavailable", "ClusterBusy", "OperationRunning")),
+    "unready": ("PodsNotReady",),
+}
+"""Reasons of the statuses of who waits."""
 HEALTHY = 15
 BETWEEN = 3.0
 """Seconds between two creations of healthy clusters."""
@@ -58,7 +63,7 @@ def measure(charts: Path, rounds: int, say: Say) -> Report:
         say(f"isolation, round {number} of {rounds}: beside a hundred stuck ones")
         with local_cloud(charts, say, pace=_PACE, settings=_SETTINGS) as cloud:
             stuck = [_populated(cloud, prefix, kind)[0] for prefix, kind in STUCK.items()]
-            until(functools.partial(_all_heard_of, cloud, stuck), "a word on each stuck cluster")
+            until(functools.partial(_all_wait, cloud, stuck), "each stuck cluster to wait")
             beside.append(_seconds_to_ready(cloud))
             until(functools.partial(_stuck, cloud, stuck), "the end of all waiting")
             _check_deliveries(cloud)
@@ -105,9 +110,11 @@ def _ready(cloud: Cloud, prefixes: list[str]) -> dict[str, dt.datetime] | None:
     return found if set(prefixes) <= set(found) else None
 
 
-def _all_heard_of(cloud: Cloud, prefixes: list[str]) -> bool:
+def _all_wait(cloud: Cloud, prefixes: list[str]) -> bool:
+    """Whether each stuck cluster has come to what it waits for: installing forty meshes is no waiting."""
     time.sleep(_LOOK)
-    return sum(1 for name in _newest(cloud) if _prefix(name) in prefixes) == _HUNDRED
+    waiting = [name for name, status in _newest(cloud).items() if status["reason"] in _WAITS.get(_prefix(name), ())]
+    return len([name for name in waiting if _prefix(name) in prefixes]) == _HUNDRED
 
 
 def _stuck(cloud: Cloud, prefixes: list[str]) -> bool:
