@@ -107,6 +107,7 @@ def _listed(
         row = msgspec.structs.replace(row, message=note)
     return msgspec.structs.replace(
         row,
+        mesh=row.mesh or decision.mesh or "",
         paused=pause.reason if pause is not None else "",
         net_admin=cluster.allow_net_admin if cluster.autopilot else None,
         gke=cluster.status,

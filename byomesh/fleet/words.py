@@ -40,11 +40,7 @@ def age(time: dt.datetime | None, now: dt.datetime) -> str:
     """How long ago, in its largest unit, such as `6 d`; "" for None."""
     if time is None:
         return ""
-    return (
-        duration(max((now - time).total_seconds(), 0.0)).partition(" ")[0]
-        + " "
-        + duration(max((now - time).total_seconds(), 0.0)).split(" ")[1]
-    )
+    return " ".join(duration(round(max((now - time).total_seconds(), 0.0))).split(" ")[:2])
 
 
 def checks(row: ClusterRow) -> str:

@@ -17,8 +17,8 @@ from typer.testing import CliRunner, Result
 import shared.cloud_logging
 import shared.gke
 import shared.tasks
-from byomesh.cli import showing, status, watching
-from byomesh.cli.fleet_table import EXPLAINED, explained, plain, table_lines
+from byomesh.cli import fleet_table, showing, status, watching
+from byomesh.cli.fleet_table import explained, plain, table_lines
 from byomesh.cli.main import app
 from byomesh.fleet import looking
 from shared.cluster import Cluster
@@ -396,11 +396,25 @@ def test_a_terminal_gets_colours_and_lines_that_fit(world: World, monkeypatch: p
     assert world.clusters
 
 
-def test_what_needs_a_hand_is_explained_and_the_rest_counted() -> None:
+def test_what_needs_a_hand_is_explained_together_where_it_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     made = fleets.fleet(400)
     lines = [line.plain for line in explained(made)]
-    assert sum("what to do: " in line for line in lines) == EXPLAINED
-    assert "more that need a hand" in lines[-1]
+    never = [row for row in made.rows if row.state.value == "NeverProcessed"]
+    [head] = [line for line in lines if line.startswith("Never processed")]
+    assert head.startswith(f"Never processed {len(never)} clusters (NoStatus): {never[0].ref.name}, ")
+    assert head.endswith(", …")
+    assert any("what to do: byomesh rerun CLUSTER --from enable" in line for line in lines)
+    monkeypatch.setattr(fleet_table, "EXPLAINED", 2)
+    assert "more that need a hand" in [line.plain for line in explained(made)][-1]
+
+
+def test_a_narrow_terminal_does_without_columns_rather_than_without_the_reason() -> None:
+    made = fleets.fleet(40)
+    wide, narrow = ([line.plain for line in table_lines(made, made.rows, width)] for width in (200, 100))
+    assert wide[0].split()[:4] == words("CLUSTER PROJECT LOCATION PHASE")
+    assert "LOCATION" not in narrow[0]
+    assert "RepairsDidNotHelp: 1" in narrow[1]
+    assert all(len(line) <= 100 for line in narrow)
 
 
 def test_ten_thousand_lines_are_made_and_none_breaks() -> None:
