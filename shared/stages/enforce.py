@@ -15,7 +15,7 @@ import msgspec
 from shared import gke, kube, policy
 from shared.cloud_logging import AuditEntry, CloudLogging
 from shared.config import Settings
-from shared.errors import Permanent, Refused
+from shared.errors import Permanent, Refused, Temporary
 from shared.mesh import capable
 from shared.model import Finding, MeshStatus, Phase
 from shared.outcome import Done, Ignored, Later, Outcome
@@ -92,7 +92,15 @@ class Enforcer:
             return Ignored(f"{subject.cluster}: {decision.reason}")
         began: AuditEntry | None = None
         if subject.operation and subject.ended is not None:
-            began = self._log.first_entry(subject.cluster, subject.operation, subject.ended)
+            try:
+                began = self._log.first_entry(subject.cluster, subject.operation, subject.ended)
+            except Temporary as error:
+                if findings.net_admin(cluster, decision) is not None:
+                    raise
+                # Sixty reads a minute are few where hundreds of clusters are created at once, and each of these is
+                # told of by an update of our own.
+                words = f"{subject.cluster} allows what the policy wants, and the log can't tell of the rest now"
+                return Ignored(f"{words}; the next sweep looks at it ({error.reason})")
             quiet = self._quiet(subject, cluster, decision, began)
             if quiet is not None:
                 return quiet

@@ -342,3 +342,14 @@ def test_without_the_log_nothing_is_changed(world: World) -> None:
     world.log.fault = UNAVAILABLE
     with pytest.raises(Temporary, match=r"logging\.logEntries\.list"):
         world.look()
+
+
+def test_without_the_log_an_update_that_left_all_as_it_should_be_is_no_fault(world: World) -> None:
+    """Of a thousand creations each is told of by an update of our own, and the log answers sixty reads a minute."""
+    world.google = MemoryGke(autopilot(allow_net_admin=True))
+    world.log.fault = UNAVAILABLE
+    outcome = world.look()
+    assert isinstance(outcome, Ignored)
+    assert "the next sweep looks at it" in outcome.reason
+    with pytest.raises(Temporary):
+        world.look(BY_HAND)

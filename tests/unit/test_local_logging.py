@@ -11,6 +11,7 @@ from google.cloud.logging_v2.types import ListLogEntriesRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byomesh.local.cloud_logging.index import Log
 from byomesh.local.cloud_logging.query import compile_query
 from byomesh.local.cloud_logging.service import CloudLogging
 from byomesh.local.cloud_logging.stdout import MAX_BYTES, Printed
@@ -261,3 +262,48 @@ def test_a_function_that_starts_again_begins_its_file_anew(file: Path) -> None:
     file.write_text('{"message": "after it"}\n')
     entries = log.list_entries(request(), TESTER).entries
     assert [entry.json_payload["message"] for entry in entries] == ["before", "after it"]
+
+
+def _another(operation: str, cluster: str) -> dict[str, Any]:
+    labels = {"cluster_name": cluster, "location": "europe-west1"}
+    return {**ENTRY, "operation": {"id": operation}, "resource": {"type": "gke_cluster", "labels": labels}}
+
+
+ENTRIES = [_another(f"operation-{number % 3}", f"EU-{number % 5}") for number in range(40)] + [
+    {**ENTRY, "operation": {}}
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "fewer"),
+    [
+        ('operation.id="operation-1" operation.first=true', True),
+        ('operation.id="OPERATION-2"', True),
+        ('resource.labels.cluster_name="eu-4" operation.id="operation-1" severity=NOTICE', True),
+        ('operation.id="nobody"', True),
+        ('labels.request_id="r1"', False),
+        ('operation.id="operation-1" OR operation.id="operation-2"', False),
+        ('NOT operation.id="operation-1"', False),
+        ('operation.id:"operation-1"', False),
+        ('operation.id!="operation-1"', False),
+        ("", False),
+    ],
+)
+def test_the_index_leaves_out_nothing_that_matches(query: str, fewer: bool) -> None:
+    log: Log[int] = Log(1_000)
+    for number, entry in enumerate(ENTRIES):
+        log.add(entry, number)
+    matches = compile_query(query)
+    candidates = list(log.candidates(parse(query)))
+    assert [number for number in candidates if matches(ENTRIES[number])] == [
+        number for number, entry in enumerate(ENTRIES) if matches(entry)
+    ]
+    assert (len(candidates) < len(ENTRIES)) is fewer
+
+
+def test_the_oldest_make_room() -> None:
+    log: Log[int] = Log(3)
+    for number, entry in enumerate(ENTRIES):
+        log.add(entry, number)
+    assert list(log.candidates(parse(""))) == [38, 39, 40]
+    assert len(list(log.candidates(parse('labels.request_id="r1"')))) == 3

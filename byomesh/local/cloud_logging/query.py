@@ -44,7 +44,7 @@ def compile_query(text: str) -> Matches:
     Raises:
         QueryError: it can't be read, or asks for what isn't done here.
     """
-    return _compiled(parse(text))
+    return compiled(parse(text))
 
 
 def moment(text: str) -> dt.datetime:
@@ -54,16 +54,17 @@ def moment(text: str) -> dt.datetime:
     return found if found.tzinfo is not None else found.replace(tzinfo=dt.UTC)
 
 
-def _compiled(node: Node) -> Matches:
+def compiled(node: Node) -> Matches:
+    """A query that was read as a predicate over entries; raises as `compile_query` does."""
     match node:
         case Both(parts):
-            every = [_compiled(part) for part in parts]
+            every = [compiled(part) for part in parts]
             return lambda entry: all(matches(entry) for matches in every)
         case Either(parts):
-            some = [_compiled(part) for part in parts]
+            some = [compiled(part) for part in parts]
             return lambda entry: any(matches(entry) for matches in some)
         case Not(part):
-            inside = _compiled(part)
+            inside = compiled(part)
             return lambda entry: not inside(entry)
         case LogId(name):
             ending = f"/logs/{name.replace('/', '%2F')}".lower()
@@ -76,9 +77,9 @@ def _comparison(node: Comparison) -> Matches:
     if node.field[0] not in TOP:
         raise QueryError(f"Unrecognized field {'.'.join(node.field)!r}: a LogEntry has {', '.join(sorted(TOP))}")
     if node.operator == ":" and node.value == "*" and not node.quoted:
-        return lambda entry: next(_values(entry, node.field), None) is not None
+        return lambda entry: next(values(entry, node.field), None) is not None
     holds = _test(node)
-    return lambda entry: any(holds(value) for value in _values(entry, node.field))
+    return lambda entry: any(holds(value) for value in values(entry, node.field))
 
 
 def _test(node: Comparison) -> Callable[[Any], bool]:
@@ -129,13 +130,13 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _values(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
+def values(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
     """What is at the end of a path; every element where a list is on the way; nothing where it leads nowhere."""
     if isinstance(value, list):
         for one in value:
-            yield from _values(one, path)
+            yield from values(one, path)
     elif not path:
         if value is not None:
             yield value
     elif isinstance(value, Mapping) and path[0] in value:
-        yield from _values(value[path[0]], path[1:])
+        yield from values(value[path[0]], path[1:])

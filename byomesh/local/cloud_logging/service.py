@@ -13,9 +13,10 @@ from google.cloud.audit import audit_log_pb2  # type: ignore[import-untyped]  # 
 from google.cloud.logging_v2.types import ListLogEntriesRequest, ListLogEntriesResponse
 from google.protobuf import json_format
 
-from byomesh.local.cloud_logging.query import Entry, compile_query, moment
+from byomesh.local.cloud_logging.index import Log
+from byomesh.local.cloud_logging.query import Entry, compiled, moment
 from byomesh.local.cloud_logging.stdout import Printed
-from byomesh.local.cloud_logging.syntax import QueryError
+from byomesh.local.cloud_logging.syntax import QueryError, parse
 from byomesh.local.rpc import Call, Caller, Faults, Handler, Method, RpcFailure, error_info, service
 
 SERVICE = "google.logging.v2.LoggingServiceV2"
@@ -70,7 +71,7 @@ class CloudLogging:
         self.delay = dt.timedelta()
         self.readers = set(readers)
         self._clock = clock
-        self._entries: dict[str, collections.deque[_Kept]] = {}
+        self._logs: dict[str, Log[_Kept]] = {}
         self._written = 0
         self._printed: dict[str, Printed] = {}
         self._listings: collections.deque[_Listing] = collections.deque(maxlen=4)
@@ -80,7 +81,9 @@ class CloudLogging:
         self._written += 1
         kept = _Kept(self._written, moment(str(entry["timestamp"])), self._clock(), entry)
         parent = str(entry["logName"]).partition("/logs/")[0]
-        self._entries.setdefault(parent, collections.deque(maxlen=KEPT)).append(kept)
+        if parent not in self._logs:
+            self._logs[parent] = Log(KEPT)
+        self._logs[parent].add(entry, kept)
 
     def follow(self, name: str, printed: Printed) -> None:
         """Take what a function prints into its project's log."""
@@ -116,11 +119,13 @@ class CloudLogging:
                 return listing.found
         query, _, names = asked
         try:
-            matches = compile_query(query)
+            parsed = parse(query)
+            matches = compiled(parsed)
         except QueryError as error:
             raise _invalid(f"Unparseable filter: {error}") from error
         shown = self._clock() - self.delay
-        candidates = (kept for name in names for kept in self._entries.get(name, ()))
+        logs = (self._logs[name] for name in names if name in self._logs)
+        candidates = (kept for log in logs for kept in log.candidates(parsed))
         found = [kept for kept in candidates if kept.number <= upto and kept.written <= shown and matches(kept.entry)]
         found.sort(key=lambda kept: (kept.time, kept.number))
         self._listings.append(_Listing(asked, upto, found))
