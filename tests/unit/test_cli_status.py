@@ -26,6 +26,7 @@ from shared.config import Settings
 from shared.errors import ByomeshError, Permanent, Temporary
 from shared.gke import CLUSTER_GONE, Gke, Listing
 from shared.model import CheckSummary, ClusterRef, MeshStatus, Phase
+from shared.policy import BUILT_IN
 from shared.tasks import QueueState
 from tests.unit import fleets
 from tests.unit.memory_logging import NOW, SHOP, UNAVAILABLE, MemoryLogging, status_line
@@ -348,6 +349,23 @@ def test_watching_as_json_is_a_line_a_change(world: World, looks: Callable[..., 
     # Each look after the first asks only for what is new.
     since = [request.filter.rpartition("timestamp>=")[2] for request in world.log.requests]
     assert since[0] < since[-1]
+
+
+def test_what_comes_late_into_the_log_is_seen_by_the_next_look(world: World, looks: Callable[..., None]) -> None:
+    late = NOW - dt.timedelta(seconds=90)
+    looks(lambda: world.say(TWO, Phase.READY, "ChecksPassed", late))
+    ran = run("--watch", "-o", "json", "--not-ready")
+    assert [json.loads(line)["state"] for line in ran.stdout.splitlines()] == ["Verifying", "Ready"]
+
+
+def test_where_more_projects_are_asked_for_than_a_filter_holds_the_others_stay_out(world: World) -> None:
+    world.say(PAY, Phase.READY, "ChecksPassed")
+    wish = looking.Wish(
+        projects=("shop", *(f"a-project-with-a-long-name-{number}" for number in range(1_000))),
+        since=dt.timedelta(days=1),
+    )
+    fleet = looking.Looker(world, world.log.door, wish, lambda: NOW).look(BUILT_IN)
+    assert {row.ref for row in fleet.rows} == {SHOP, TWO, OFF}
 
 
 def test_watching_what_is_not_ready_begins_with_that_and_tells_every_change(

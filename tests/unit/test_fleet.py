@@ -278,6 +278,19 @@ def test_what_follows_a_failed_check_is_repair() -> None:
     assert not journey.created
 
 
+def test_the_time_before_a_piece_of_work_is_the_wait_that_was_told_of() -> None:
+    told = [
+        said(Phase.PENDING, "LeaseHeld", CREATED, stage="install", timings={"plan": 2}),
+        said(Phase.VERIFYING, "Verifying", CREATED + MINUTE, stage="install", timings={"plan": 5, "apply": 15}),
+    ]
+    [journey] = journeys(told, None, CREATED + MINUTE)
+    assert [(span.work, span.seconds) for span in journey.spans] == [
+        (Work.INSTALL, 2),
+        (Work.WAIT, 40),
+        (Work.INSTALL, 20),
+    ]
+
+
 def test_each_request_is_a_journey_the_newest_first() -> None:
     told = [
         said(Phase.READY, "ChecksPassed", CREATED + MINUTE),
