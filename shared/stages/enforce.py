@@ -27,6 +27,7 @@ Clock = Callable[[], dt.datetime]
 
 LOOK_BACK = dt.timedelta(days=30)
 """How far the log is searched for a cluster's newest status and for who changed it: what Cloud Logging keeps."""
+_NEW = dt.timedelta(minutes=30)
 _UPDATES = 200
 """Updates of one cluster that are looked through."""
 
@@ -92,13 +93,15 @@ class Enforcer:
             return Ignored(f"{subject.cluster}: {decision.reason}")
         began: AuditEntry | None = None
         if subject.operation and subject.ended is not None:
+            if self._is_new(cluster) and findings.net_admin(cluster, decision) is None:
+                return Ignored(
+                    f"{subject.cluster} is new, allows what the policy wants, and gets its mesh as it is now"
+                )
             try:
                 began = self._log.first_entry(subject.cluster, subject.operation, subject.ended)
             except Temporary as error:
                 if findings.net_admin(cluster, decision) is not None:
                     raise
-                # Sixty reads a minute are few where hundreds of clusters are created at once, and each of these is
-                # told of by an update of our own.
                 words = f"{subject.cluster} allows what the policy wants, and the log can't tell of the rest now"
                 return Ignored(f"{words}; the next sweep looks at it ({error.reason})")
             quiet = self._quiet(subject, cluster, decision, began)
@@ -109,6 +112,13 @@ class Enforcer:
         found = findings.judge(cluster, decision, newest, self._settings, now)
         case = Case(subject=subject, cluster=cluster, decision=decision, newest=newest, found=found, began=began)
         return self._answer(case)
+
+    def _is_new(self, cluster: gke.Cluster) -> bool:
+        """Whether the updates of a cluster are most likely those of its own creation, byomesh's the first among them.
+
+        The log answers sixty reads a minute, which are few where hundreds of clusters are created at once.
+        """
+        return cluster.created is not None and self._clock() - cluster.created < _NEW
 
     def _quiet(
         self, subject: Subject, cluster: gke.Cluster, decision: policy.Decision, began: AuditEntry | None

@@ -353,3 +353,21 @@ def test_without_the_log_an_update_that_left_all_as_it_should_be_is_no_fault(wor
     assert "the next sweep looks at it" in outcome.reason
     with pytest.raises(Temporary):
         world.look(BY_HAND)
+
+
+@pytest.mark.parametrize(("minutes", "reads"), [(29, 0), (31, 1)])
+def test_updates_of_a_new_cluster_that_is_as_wanted_cost_no_read_of_the_log(
+    world: World, minutes: int, reads: int
+) -> None:
+    world.google = MemoryGke(autopilot(allow_net_admin=True, created=world.now - minutes * MINUTE))
+    world.turned(allowed=True, by=min(SETTINGS.accounts))
+    assert isinstance(world.look(), Ignored)
+    assert len(world.log.requests) == reads
+
+
+def test_whoever_turns_net_admin_off_on_a_new_cluster_is_found(world: World) -> None:
+    world.google = MemoryGke(msgspec.structs.replace(OFF, created=world.now - MINUTE))
+    world.say(READY)
+    world.turned(allowed=False)
+    status, _ = done(world.look())
+    assert status.reason == "NetAdminRequiredButOff"
