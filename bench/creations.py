@@ -52,7 +52,6 @@ def measure(charts: Path, rounds: int, say: Say) -> Report:
         unit="s",
         ours=tuple(many),
         theirs=tuple(few),
-        goal=1.0,
     )
     say("creations: requests")
     return Report((allowed, growth), (*breakdowns, _calls(charts, say)))
