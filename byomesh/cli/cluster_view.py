@@ -12,6 +12,8 @@ from byomesh.fleet.model import ClusterRow, Fleet, Trouble
 from byomesh.fleet.told import Journey, Moment
 
 _BAR = 48
+_SHORT = 0.05
+"""Seconds below which a journey was over at once."""
 _MARKS = {"create": "·", "net-admin": "▒", "wait": "˙", "enforce": "▪", "install": "█", "verify": "▓", "repair": "░"}
 
 
@@ -94,8 +96,10 @@ def _journey(journey: Journey) -> Iterator[Text]:
         (title, "bold"),
         f" {words.moment(journey.began)}: ",
         (journey.outcome.words, colour(journey.outcome)),
-        f" {'for' if goes_on else 'after'} {words.duration(journey.seconds)}",
+        f" {'for' if goes_on else 'after'} {words.duration(journey.seconds)}" if journey.seconds >= _SHORT else "",
     )
+    if journey.seconds < _SHORT:
+        return
     marks = "".join(
         _MARKS[span.work.value] * max(round(_BAR * span.seconds / (journey.seconds or 1)), 1) for span in journey.spans
     )

@@ -17,6 +17,7 @@ ON_THE_WAY = dt.timedelta(hours=2)
 
 _NET_ADMIN = frozenset({"AllowingNetAdmin", "OperationRunning", "NetAdminPropagating", "ClusterBusy"})
 """Reasons of statuses after which a request waits for allow-net-admin."""
+_MOMENT = dt.timedelta(milliseconds=50)
 _BY_STAGE = {"enable": Work.NET_ADMIN, "install": Work.INSTALL, "verify": Work.VERIFY, "enforce": Work.ENFORCE}
 _FUNCTIONS = {
     "enable": "enable_net_admin",
@@ -103,8 +104,11 @@ def _wait(before: Said | None, after: Said | None) -> Work:
 
 
 def _append(spans: list[Span], work: Work, began: dt.datetime, ended: dt.datetime, *, open_: bool = False) -> None:
-    """Add a span; neighbours with the same work become one. What took no time is left out, but for allow-net-admin."""
-    if ended < began or (ended == began and work is not Work.NET_ADMIN):
+    """Add a span; neighbours with the same work become one, and what took no time (but allow-net-admin) the next."""
+    began = spans[-1].ended if spans else began
+    if ended < began or (
+        ended - began < _MOMENT and work is not Work.NET_ADMIN and not (spans and spans[-1].work is work)
+    ):
         return
     if spans and spans[-1].work is work:
         spans[-1] = Span(work, spans[-1].began, ended, open_)

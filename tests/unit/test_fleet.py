@@ -419,3 +419,12 @@ def test_ages_and_checks() -> None:
 def test_the_fixtures_tell_every_state() -> None:
     assert {row.state for row in fleet(40).rows} >= {*State} - {State.ENABLING, State.INSTALLING, State.UNKNOWN}
     assert len(sources(3).seen) == 3
+
+
+def test_a_wait_of_a_moment_falls_to_what_follows() -> None:
+    told = [
+        said(Phase.PENDING, "LeaseHeld", CREATED, stage="install", timings={"plan": 2}),
+        said(Phase.READY, "ChecksPassed", CREATED + dt.timedelta(seconds=1.02), timings={"checks": 1}),
+    ]
+    [journey] = journeys(told, None, NOW)
+    assert [(span.work, span.seconds) for span in journey.spans] == [(Work.INSTALL, 2), (Work.VERIFY, 1.02)]

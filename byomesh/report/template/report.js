@@ -170,7 +170,7 @@
     const total = spans.reduce((sum, [, seconds]) => sum + seconds, 0);
     const state = states[outcome];
     const goesOn = spans.some(([, , open]) => open);
-    const sentence = total < 1 ? state.title : `${state.title} ${goesOn ? "for" : "after"} ${duration(total)}`;
+    const sentence = total < 0.05 ? state.title : `${state.title} ${goesOn ? "for" : "after"} ${duration(total)}`;
     const title = el("figcaption", null, el("b", null, created ? "Created" : "Request"), el("time", { datetime: iso(began) }, clock(began)),
       el("span", { class: `phase s-${state.value}` }, icon(state.value), sentence), created ? "" : el("span", { class: "soft mono" }, words[request]));
     if (total < 1) return el("figure", { class: "journey" }, title);
