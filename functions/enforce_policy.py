@@ -11,7 +11,7 @@ from shared.config import settings
 from shared.gke import gke
 from shared.model import ClusterEvent, EnforceRequest, SweepRequest
 from shared.outcome import Outcome
-from shared.stages import sweep
+from shared.stages import faults, sweep
 from shared.stages.case import Subject
 from shared.stages.enforce import Enforcer
 
@@ -28,7 +28,12 @@ def enforce_policy(request: ClusterEvent | EnforceRequest | SweepRequest) -> Out
     return Enforcer(
         google=gke(),
         log=cloud_logging(),
-        connect=lambda cluster: kube.connect(cluster.access, _token(), cluster=str(cluster.ref)),
+        connect=lambda cluster: kube.connect(
+            cluster.access,
+            _token(),
+            cluster=str(cluster.ref),
+            patience=faults.patience(request, settings(), dt.datetime.now(dt.UTC)),
+        ),
         rules=rules,
         undone_within_a_day=rules.limits.undone_within_a_day,
         settings=settings(),

@@ -94,7 +94,7 @@ class Deliver(Generic[_R]):
                 telemetry.error(str(error), stage=self._stage, reason=error.reason)
                 emit.status(failure(error, request))
             except ClusterFault as error:
-                if not isinstance(request, InstallRequest | VerifyRequest):
+                if isinstance(request, SweepRequest):
                     raise
                 telemetry.warning(f"the cluster has a fault, so its request waits: {error}", reason=error.reason)
                 emit.outcome(faults.wait_out(error, request, waited.times, settings()), request, waited)

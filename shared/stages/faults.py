@@ -7,9 +7,11 @@ import datetime as dt
 from shared.config import Settings
 from shared.errors import shorten
 from shared.kube_errors import ClusterFault
-from shared.model import InstallRequest, MeshStatus, Phase, VerifyRequest
+from shared.model import ClusterEvent, EnforceRequest, InstallRequest, MeshStatus, Phase, VerifyRequest
 from shared.outcome import Later
 
+AboutOne = ClusterEvent | InstallRequest | VerifyRequest | EnforceRequest
+"""What asks for something about one cluster."""
 FIRST, LONGEST = 5.0, 300.0
 """Seconds until the second try, and between the last ones; each wait is twice as long as the one before it."""
 _LONG = 600.0
@@ -19,7 +21,7 @@ _WORDS = 600
 _DOUBLINGS = 16
 
 
-def wait_out(error: ClusterFault, request: InstallRequest | VerifyRequest, times: int, settings: Settings) -> Later:
+def wait_out(error: ClusterFault, request: AboutOne, times: int, settings: Settings) -> Later:
     """The wait for a cluster's fault to pass.
 
     A hundred clusters that nobody can reach then take one look each every five minutes, and time out in it.
@@ -32,14 +34,15 @@ def wait_out(error: ClusterFault, request: InstallRequest | VerifyRequest, times
     """
     passes = "" if error.remedy.startswith("none;") else f"; what may help: {error.remedy}"
     waits_for = f"a fault of the cluster to pass: {shorten(error.problem, _WORDS)} (tried: {error.tried}){passes}"
+    mesh: str = getattr(request, "mesh", "")
     status = MeshStatus(
         cluster=request.cluster,
-        mesh=request.mesh,
-        version=request.version or "",
+        mesh=mesh,
+        version=getattr(request, "version", None) or "",
         request_id=request.request_id,
         phase=Phase.VERIFYING if isinstance(request, VerifyRequest) else Phase.PENDING,
         reason=error.reason,
-        message=f"{request.mesh or 'the mesh'} waits for {waits_for}",
+        message=f"{mesh or 'the cluster'} waits for {waits_for}",
     )
     return Later(
         delay=min(FIRST * 2.0 ** min(times, _DOUBLINGS), LONGEST),
@@ -50,7 +53,7 @@ def wait_out(error: ClusterFault, request: InstallRequest | VerifyRequest, times
     )
 
 
-def patience(request: InstallRequest | VerifyRequest, settings: Settings, now: dt.datetime) -> float:
+def patience(request: AboutOne, settings: Settings, now: dt.datetime) -> float:
     """Seconds that a delivery's requests to the cluster's API server may take together.
 
     A quarter, once the request has waited for long: an API server that has got well needs less, and one that stays slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from typing import Any
 
 import pytest
@@ -11,12 +10,12 @@ import pytest
 from shared.config import Settings
 from shared.delivery import Deliver
 from shared.errors import Temporary
-from shared.events import cluster_event, install_request, verify_request
+from shared.events import enforcement, install_request, verify_request
 from shared.helm.process import HelmTimeout
-from shared.kube import ClusterFault, Conflict, IamNotReady, Unavailable
+from shared.kube import ClusterFault, Conflict, IamNotReady
 from shared.kube_errors import from_response, unavailable
 from shared.mesh.lease import LeaseLost
-from shared.model import ClusterEvent, InstallRequest, Phase, Stage, VerifyRequest
+from shared.model import ClusterEvent, EnforceRequest, InstallRequest, Phase, Stage, SweepRequest, VerifyRequest
 from shared.outcome import Later, Outcome
 from shared.stages import faults
 from tests.unit.doors import EU1
@@ -60,14 +59,20 @@ def test_past_the_limit_of_an_operation_it_is_stuck_with_what_was_tried(doors: D
     assert "longer than the 3600 s allowed" in status["message"]
 
 
-def test_an_audit_entry_names_no_request_to_wait_with(doors: Doors) -> None:
-    def act(_: ClusterEvent | InstallRequest) -> Outcome:
+def test_a_look_that_an_update_asked_for_waits_as_a_request(doors: Doors) -> None:
+    def act(_: ClusterEvent | EnforceRequest | SweepRequest) -> Outcome:
         raise UNREACHABLE
 
-    with pytest.raises(Unavailable):
-        Deliver[ClusterEvent | InstallRequest]("enable", cluster_event)(act)(audit())
-    assert doors.statuses == []
-    assert json.dumps(ENTRY)
+    entry: dict[str, Any] = {**ENTRY, "timestamp": dt.datetime.now(dt.UTC).isoformat()}
+    method = "google.container.v1.ClusterManager.UpdateCluster"
+    event = audit()
+    event.data = {**entry, "protoPayload": {**entry["protoPayload"], "methodName": method}}
+    Deliver[ClusterEvent | EnforceRequest | SweepRequest]("enforce", enforcement)(act)(event)
+    (status,) = doors.statuses
+    assert (status["phase"], status["reason"], status["mesh"]) == ("Pending", "ApiServerUnavailable", "")
+    assert status["message"].startswith("the cluster waits for a fault of the cluster to pass: ")
+    ((topic, body, _attributes, _delay, _name),) = doors.waits
+    assert (topic, body["operation"]) == ("mesh-enforce", "op-1")
 
 
 def test_a_fault_that_all_clusters_share_is_refused(doors: Doors) -> None:
