@@ -75,6 +75,7 @@ def _facts(row: ClusterRow, fleet: Fleet) -> Iterator[tuple[str, str]]:
         "NET_ADMIN": words.net_admin(row),
         "checks": words.checks(row),
         "changed": f"{words.age(row.changed, fleet.time)} ago, {words.moment(row.changed)}" if row.changed else "",
+        "last heard": f"{words.age(row.heard, fleet.time)} ago" if row.heard not in {None, row.changed} else "",
         "GKE": ", ".join(part for part in (row.gke, mode, row.kubernetes, row.channel.lower()) if part),
         "created": words.moment(row.created),
         "policy": f"{row.rule}: {row.rule_reason} ({row.mode})" if row.rule else "",

@@ -59,6 +59,7 @@ def row_json(row: ClusterRow, now: dt.datetime) -> dict[str, Any]:
         "actor": row.actor,
         "advice": list(row.advice),
         "changed": moment(row.changed),
+        "heard": moment(row.heard),
         "age": round((now - row.changed).total_seconds()) if row.changed is not None else None,
         "request_id": row.request_id,
         "repaired": list(row.repaired),

@@ -33,6 +33,36 @@ _METHODS = {
 }
 
 
+def condensed(said: Sequence[Said]) -> tuple[Said, ...]:
+    """Statuses without those that say once more what was said before and after them, as a sweep's do every hour."""
+    kept: list[Said] = []
+    for number, one in enumerate(said):
+        before, after = said[number - 1 : number], said[number + 1 : number + 2]
+        if not (before and after and _like(before[0]) == _like(one) == _like(after[0])):
+            kept.append(one)
+    return tuple(kept)
+
+
+def since_when(said: Sequence[Said]) -> dt.datetime | None:
+    """Since when a cluster has been as its newest status says; None where nothing was said.
+
+    What was under way in between counts only while it still is.
+    """
+    found: dt.datetime | None = None
+    for one in reversed(said):
+        if found is not None and not _concluded(one) and _concluded(said[-1]):
+            continue
+        if _like(one) != _like(said[-1]):
+            break
+        found = one.time
+    return found
+
+
+def _like(one: Said) -> tuple[str, ...]:
+    status = one.status
+    return (status.phase.value, status.reason, status.mesh, status.version)
+
+
 def journeys(said: Sequence[Said], created: dt.datetime | None, now: dt.datetime) -> tuple[Journey, ...]:
     """The journeys of one cluster, the newest first.
 

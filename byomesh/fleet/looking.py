@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from byomesh.fleet.model import Fleet, Unseen
-from byomesh.fleet.rows import MAX_MOMENTS, Sources, assemble
+from byomesh.fleet.rows import Sources, assemble
 from byomesh.fleet.told import Change, Said
 from shared import policy
 from shared.errors import ByomeshError, Permanent
@@ -101,10 +101,7 @@ class Looker:
         seen, unseen = self._listed()
         self._read(since)
         self._note_pause()
-        said = {
-            ref: tuple(sorted(those.values(), key=lambda one: one.time)[-MAX_MOMENTS:])
-            for ref, those in self._said.items()
-        }
+        said = {ref: tuple(sorted(those.values(), key=lambda one: one.time)) for ref, those in self._said.items()}
         sources = Sources(
             seen=seen,
             said=said,

@@ -52,7 +52,8 @@ class ClusterRow(msgspec.Struct, frozen=True, kw_only=True):
         advice: what makes the owner's own code agree with the policy: commands and configuration, a text each.
         waits_for: what it waits for, or "".
         paused: why the policy has it wait, or "".
-        changed: when something was last said of it; None where nothing was.
+        changed: since when it has been as it is; None where nothing was said of it.
+        heard: when something was last said of it, if only that it still is so; None likewise.
         request_id: the newest request, or "".
         gke: GKE's status of it, such as RUNNING; "" where GKE doesn't list it or wasn't asked.
         autopilot: whether it is an Autopilot cluster; None where GKE doesn't list it.
@@ -90,6 +91,7 @@ class ClusterRow(msgspec.Struct, frozen=True, kw_only=True):
     waits_for: str = ""
     paused: str = ""
     changed: dt.datetime | None = None
+    heard: dt.datetime | None = None
     request_id: str = ""
     gke: str = ""
     autopilot: bool | None = None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from byomesh.fleet.advice import problem_and_remedy, what_to_do
-from byomesh.fleet.journeys import journeys, moments
+from byomesh.fleet.journeys import condensed, journeys, moments, since_when
 from byomesh.fleet.model import ClusterRow, Fleet, Unseen, failing
 from byomesh.fleet.state import SEVERITY, State
 from byomesh.fleet.told import Change, Said
@@ -59,12 +59,13 @@ def assemble(
         projects=tuple(sorted(projects)),
         rows=tuple(sorted(rows, key=lambda row: (SEVERITY[row.state], row.ref))),
         unseen=tuple(sorted(sources.unseen)),
-        notes=() if sources.complete else (_INCOMPLETE,),
+        notes=(_INCOMPLETE,) if any(row.reason == _NOT_READ for row in rows) else (),
         policy=rules.source,
         partial=sources.only is not None,
     )
 
 
+_NOT_READ = "LogNotRead"
 _INCOMPLETE = (
     "the log holds more statuses than were read, so clusters of which only older ones speak are not known: "
     "name fewer projects, or a shorter --since"
@@ -83,10 +84,12 @@ def _row(
         row = _listed(seen, newest, rules, since, complete=sources.complete)
     else:
         row = _unlisted(ref, newest, sources.unseen)
+    said = condensed(said)
     told = moments(said, sources.changes.get(ref, ()))
     return msgspec.structs.replace(
         row,
-        changed=newest.time if newest is not None else None,
+        changed=since_when(own),
+        heard=newest.time if newest is not None else None,
         journeys=journeys(said, created, now)[:MAX_JOURNEYS],
         moments=told[:MAX_MOMENTS],
         earlier=max(len(told) - MAX_MOMENTS, 0),
@@ -168,7 +171,7 @@ def _silent(cluster: Cluster, decision: policy.Decision, since: dt.datetime, *, 
             ref=ref, state=State.PENDING, reason="Provisioning", message=words, mesh=mesh, waits_for=waits
         )
     if not complete:
-        return ClusterRow(ref=ref, state=State.UNKNOWN, reason="LogNotRead", message="the log wasn't read far enough")
+        return ClusterRow(ref=ref, state=State.UNKNOWN, reason=_NOT_READ, message="the log wasn't read far enough")
     if decision.mode is policy.Mode.REFUSE:
         return ClusterRow(
             ref=ref, state=State.REFUSED, reason="PolicyRefuses", message=decision.reason, to_do="correct the label"

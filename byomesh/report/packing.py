@@ -82,6 +82,7 @@ def _row(row: ClusterRow, words: Words) -> dict[str, Any]:
         "outdated": row.outdated or None,
         "earlier": row.earlier or None,
         "changed": _seconds(row.changed),
+        "heard": _seconds(row.heard),
         "created": _seconds(row.created),
     }
     lists = {

@@ -368,6 +368,21 @@ def test_where_more_projects_are_asked_for_than_a_filter_holds_the_others_stay_o
     assert {row.ref for row in fleet.rows} == {SHOP, TWO, OFF}
 
 
+def test_a_log_that_is_too_long_leaves_clusters_unknown_rather_than_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looking, "MAX_STATUSES", 1)
+    data = asked(code=2)
+    assert {one["name"]: one["state"] for one in data["clusters"]} == {
+        "eu-1": "Ready",
+        "eu-2": "Unknown",
+        "eu-3": "LeftAlone",
+    }
+    assert "more statuses than were read" in data["notes"][0]
+    world.clusters = [one for one in world.clusters if one.ref == SHOP]
+    assert asked(code=0)["notes"] == []
+
+
 def test_watching_what_is_not_ready_begins_with_that_and_tells_every_change(
     world: World, looks: Callable[..., None]
 ) -> None:

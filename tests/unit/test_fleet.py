@@ -148,10 +148,34 @@ def test_what_was_said_of_a_namesake_before_a_clusters_creation_counts_no_more()
 
 
 def test_moments_are_bounded_and_the_rest_is_counted() -> None:
-    told = [said(Phase.READY, "ChecksPassed", CREATED + number * MINUTE / 10) for number in range(MAX_MOMENTS + 5)]
+    reasons = ("ChecksPassed", "RolledBack")
+    times = [CREATED + number * MINUTE / 10 for number in range(MAX_MOMENTS + 5)]
+    told = [said(Phase.READY, reasons[number % 2], time) for number, time in enumerate(times)]
     row = one(*told, seen=checkout())
     assert (len(row.moments), row.earlier) == (MAX_MOMENTS, 5)
     assert row.moments[0].time == told[-1].time
+
+
+def test_what_a_sweep_says_again_every_hour_is_no_change() -> None:
+    first = said(Phase.VERIFYING, "Verifying", CREATED + MINUTE)
+    again = [
+        said(Phase.READY, "ChecksPassed", CREATED + number * MINUTE, request_id=f"r{number}") for number in range(2, 30)
+    ]
+    row = one(first, *again, seen=checkout())
+    assert (row.changed, row.heard) == (CREATED + 2 * MINUTE, CREATED + 29 * MINUTE)
+    assert [moment.time for moment in row.moments] == [CREATED + 29 * MINUTE, CREATED + 2 * MINUTE, CREATED + MINUTE]
+    assert (len(row.journeys), row.earlier) == (3, 0)
+
+
+def test_what_was_under_way_in_between_is_no_change_once_it_is_over() -> None:
+    ready = [said(Phase.READY, "ChecksPassed", CREATED + number * MINUTE) for number in (1, 5)]
+    looked = said(Phase.VERIFYING, "PodsNotReady", CREATED + 4 * MINUTE)
+    assert one(ready[0], looked, ready[1], seen=checkout()).changed == CREATED + MINUTE
+    assert one(ready[0], looked, seen=checkout()).changed == CREATED + 4 * MINUTE
+    newer = said(Phase.READY, "ChecksPassed", CREATED + 5 * MINUTE, version="edge-26.7.1")
+    assert one(ready[0], looked, newer, seen=checkout()).changed == CREATED + 5 * MINUTE
+    worse = said(Phase.DEGRADED, "ChecksFailed", CREATED + 3 * MINUTE)
+    assert one(ready[0], worse, ready[1], seen=checkout()).changed == CREATED + 5 * MINUTE
 
 
 def test_checks_that_fail_come_with_their_remedies_and_then_those_that_warn() -> None:
@@ -358,7 +382,7 @@ def test_the_json_has_every_cluster_with_the_documented_fields() -> None:
         "cluster project location name state ready reason message to_do waits_for paused mesh version net_admin"
     )
     documented += (
-        " checks troubles findings actor advice changed age request_id repaired options outdated_pods gke policy"
+        " checks troubles findings actor advice changed heard age request_id repaired options outdated_pods gke policy"
     )
     documented += " journeys timeline earlier"
     assert all(set(one) == set(documented.split()) for one in data["clusters"])

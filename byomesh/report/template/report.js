@@ -154,7 +154,7 @@
       ["extensions", (raw.options || []).map(([name, state]) => `${words[name]}: ${words[state]}`).join("; ")],
       ["outdated", raw.outdated ? `${raw.outdated} pods have outdated proxies or none` : ""],
       ["repaired", (raw.repaired || []).map((name) => words[name]).join(", ")],
-      ["last change", raw.changed ? clock(raw.changed) : ""], ["request", text("requestId")],
+      ["changed", raw.changed ? clock(raw.changed) : ""], ["last heard", raw.heard && raw.heard !== raw.changed ? clock(raw.heard) : ""], ["request", text("requestId")],
     ];
     return el("dl", { class: "facts" }, pairs.filter(([, value]) => value).flatMap(([name, value]) => [el("dt", null, name), el("dd", name === "cluster" || name === "request" ? { class: "mono" } : null, value)]));
   };
