@@ -78,7 +78,7 @@ class StandIn:
         self._manners: dict[int, Manner] = {}
         self._silent: asyncio.Server | None = None
         self._servers: dict[int, asyncio.Server] = {}
-        self._handler = web.Server(self._answer)
+        self._handler = web.Server(self._answer, access_log=None)
 
     async def __aenter__(self) -> Self:
         return self
