@@ -142,5 +142,15 @@ def _looker(
 
 
 def _projects_of(rules: policy.Policy) -> list[str]:
-    """The projects that the policy's sweep covers, else the automation's own."""
+    """The projects that the policy's sweep names, else the automation's own.
+
+    Raises:
+        Permanent: the sweep covers a scope, whose projects nobody lists here; an overview of some would pass for all.
+    """
+    if rules.sweep.scope:
+        raise Permanent(
+            "ScopeNotListed",
+            f"the policy's sweep covers {rules.sweep.scope}, and this command lists no projects of a scope",
+            remedy="name the projects with --project",
+        )
     return list(rules.sweep.projects) or [settings().project]

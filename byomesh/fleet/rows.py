@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -59,10 +59,17 @@ def assemble(
         projects=tuple(sorted(projects)),
         rows=tuple(sorted(rows, key=lambda row: (SEVERITY[row.state], row.ref))),
         unseen=tuple(sorted(sources.unseen)),
-        notes=(_INCOMPLETE,) if any(row.reason == _NOT_READ for row in rows) else (),
+        notes=tuple(_notes(rows, rules)),
         policy=rules.source,
         partial=sources.only is not None,
     )
+
+
+def _notes(rows: Iterable[ClusterRow], rules: policy.Policy) -> Iterator[str]:
+    if any(row.reason == _NOT_READ for row in rows):
+        yield _INCOMPLETE
+    if any(match.folders for match in (*(one.match for one in rules.rules), *(one.match for one in rules.paused))):
+        yield "the folders above the projects are unknown here, so no rule with folders matches"
 
 
 _NOT_READ = "LogNotRead"

@@ -198,6 +198,10 @@ def test_without_a_project_the_policys_sweep_is_looked_at(world: World, tmp_path
     rules.write_text("schema: 1\nsweep: {projects: [pay-prod]}\nrules: [{name: all, mesh: linkerd}]\n")
     assert asked("--policy", str(rules), code=0)["projects"] == ["pay-prod"]
     assert asked("--policy", str(rules), "--project", "shop")["projects"] == ["shop"]
+    rules.write_text("schema: 1\nsweep: {scope: folders/42}\nrules: [{name: all, mesh: linkerd}]\n")
+    ran = run("--policy", str(rules))
+    assert ran.exit_code == 2
+    assert "ScopeNotListed" in ran.stderr
     assert world.log.requests
 
 

@@ -109,6 +109,13 @@ def test_a_pause_is_told() -> None:
     assert one(seen=checkout()).paused == ""
 
 
+def test_rules_with_folders_are_told_to_match_nothing_where_no_folders_are_known() -> None:
+    rules = read("schema: 1\nrules: [{name: a, match: {folders: prod}, mesh: linkerd}]\n", "policy")
+    made = assemble(Sources(seen=(checkout(),), said={}), rules, projects=["shop-prod"], since=SINCE, now=NOW)
+    assert [row.state for row in made.rows] == [State.LEFT_ALONE]
+    assert "no rule with folders matches" in made.notes[0]
+
+
 def test_a_cluster_that_is_spoken_of_and_not_listed_is_gone() -> None:
     row = one(said(Phase.STUCK, "PodsNotReady", NOW - MINUTE, waits_for="pods"))
     assert (row.state, row.reason, row.to_do, row.waits_for) == (State.GONE, "ClusterGone", "", "")
