@@ -38,7 +38,7 @@ def condensed(said: Sequence[Said]) -> tuple[Said, ...]:
     kept: list[Said] = []
     for number, one in enumerate(said):
         before, after = said[number - 1 : number], said[number + 1 : number + 2]
-        if not (before and after and _like(before[0]) == _like(one) == _like(after[0])):
+        if not (before and after and _words(before[0]) == _words(one) == _words(after[0])):
             kept.append(one)
     return tuple(kept)
 
@@ -56,6 +56,10 @@ def since_when(said: Sequence[Said]) -> dt.datetime | None:
             break
         found = one.time
     return found
+
+
+def _words(one: Said) -> tuple[str, ...]:
+    return (*_like(one), one.status.message)
 
 
 def _like(one: Said) -> tuple[str, ...]:

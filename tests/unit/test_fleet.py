@@ -174,6 +174,14 @@ def test_what_a_sweep_says_again_every_hour_is_no_change() -> None:
     assert (len(row.journeys), row.earlier) == (3, 0)
 
 
+def test_what_is_said_in_other_words_is_kept() -> None:
+    told = [
+        said(Phase.VERIFYING, "Verifying", CREATED + number * MINUTE, message=f"attempt {number}")
+        for number in (1, 2, 3)
+    ]
+    assert len(one(*told, seen=checkout()).moments) == 3
+
+
 def test_what_was_under_way_in_between_is_no_change_once_it_is_over() -> None:
     ready = [said(Phase.READY, "ChecksPassed", CREATED + number * MINUTE) for number in (1, 5)]
     looked = said(Phase.VERIFYING, "PodsNotReady", CREATED + 4 * MINUTE)
