@@ -7,9 +7,32 @@ is done by one thread, so that is when types are looked over.
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import msgspec
+
+_GZIP = 31
+"""zlib's word for a gzip header, whatever its window (zlib.h, inflateInit2)."""
+
+
+def gunzip(data: bytes, limit: int) -> bytes:
+    """Decompress one gzip member of at most `limit` bytes; what would be more is never held.
+
+    Raises:
+        ValueError: it is larger, or goes on after its end.
+        EOFError: it ends too early.
+        zlib.error: it is no gzip.
+    """
+    inflating = zlib.decompressobj(_GZIP)
+    content = inflating.decompress(data, limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"it decompresses to more than {limit} bytes")
+    if not inflating.eof:
+        raise EOFError("it ends too early")
+    if inflating.unused_data:
+        raise ValueError("it goes on after its end")
+    return content
 
 
 def prepare(*types: Any) -> None:

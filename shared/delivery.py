@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 import msgspec
 from cloudevents.http import CloudEvent
 
-from shared import events, pubsub, tasks, telemetry
+from shared import events, pubsub, tasks, telemetry, unreadable
 from shared.config import Settings, settings
 from shared.errors import ByomeshError, Permanent, Refused, Temporary
 from shared.kube_errors import ClusterFault
@@ -60,7 +60,6 @@ class Deliver(Generic[_R]):
     def __call__(self, act: Callable[[_R], Outcome]) -> Callable[[CloudEvent], None]:
         """The handler: returns to acknowledge, raises to have the event delivered again."""
 
-        @functools.wraps(act)
         def handle(event: CloudEvent) -> None:
             with telemetry.continue_trace(events.trace(event)):
                 emit = Emitter(settings(), self._stage)
@@ -69,7 +68,8 @@ class Deliver(Generic[_R]):
                 if request is not None:
                     self._act(act, request, Waited.of(events.attributes(event), events.published(event)), emit)
 
-        return handle
+        unreadable.refuse_unreadable(handle.__code__)
+        return functools.wraps(act)(handle)
 
     def _read(self, event: CloudEvent, emit: Emitter) -> _R | None:
         """The event's request; None where it asks for nothing, or can't be read, which is then said."""
@@ -196,7 +196,8 @@ class Emitter:
 
     def _later(self, later: Later, request: Request, waited: Waited) -> None:
         now = self._clock()
-        since = later.since or request.first_seen or now
+        # What says that it was first seen in the future would never have waited too long.
+        since = min(later.since or request.first_seen or now, now)
         age = (now - since).total_seconds() - waited.held
         status = msgspec.structs.replace(later.status, reason=later.reason, waits_for=later.waits_for)
         if age > later.limit and not later.uncounted:

@@ -13,13 +13,18 @@ from __future__ import annotations
 MAX_TEXT = 2_000
 """Characters of another system's words that an error keeps: enough for Warden's longest denial, not for a payload."""
 
+_MAX_NAME = 300
+"""Characters of a cluster's resource name, be it one or not."""
+
 
 def shorten(text: str, limit: int = MAX_TEXT) -> str:
-    """Cut another system's words to at most `limit` characters, saying how many were left out."""
+    """Cut another system's words to at most `limit` characters, saying how many were left out.
+
+    Half a surrogate pair becomes a question mark: JSON can name one, and no UTF-8 can hold it.
+    """
     text = text.strip()
-    if len(text) <= limit:
-        return text
-    return f"{text[:limit]}… ({len(text) - limit} more characters)"
+    kept = text[:limit].encode(errors="replace").decode()
+    return kept if len(text) <= limit else f"{kept}… ({len(text) - limit} more characters)"
 
 
 class ByomeshError(Exception):
@@ -37,9 +42,9 @@ class ByomeshError(Exception):
         super().__init__(reason, problem)
         self.reason = reason
         self.problem = shorten(problem)
-        self.cluster = cluster
-        self.tried = tried
-        self.remedy = remedy
+        self.cluster = shorten(cluster, _MAX_NAME)
+        self.tried = shorten(tried)
+        self.remedy = shorten(remedy)
 
     def __str__(self) -> str:
         where = f" on {self.cluster}" if self.cluster else ""

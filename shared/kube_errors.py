@@ -161,7 +161,7 @@ def read_status(body: bytes) -> Status:
     """A Status from an answer's body; an empty one with the body's beginning as its message where it is none."""
     try:
         return msgspec.json.decode(body, type=Status)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return Status(message=shorten(body.decode("utf-8", "replace"), 300))
 
 

@@ -103,7 +103,7 @@ def read_facts(file: Path) -> Known:
         if len(content) > LIMIT:
             raise _bad(file, f"it has more than {LIMIT // 1024 // 1024} MiB")
         return known(msgspec.json.decode(content))
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise _bad(file, str(error)) from error
     except Permanent as error:
         raise _bad(file, error.problem) from error

@@ -10,12 +10,15 @@ import msgspec
 from rich.text import Text
 
 from byomesh.cli.output import out
-from shared.errors import Permanent
+from shared.errors import Permanent, Temporary
 from shared.kube import Kube
 from shared.mesh import observe
 from shared.mesh.linkerd import checks, proving
 from shared.mesh.snapshot import MeshSnapshot
 from shared.model import CheckOutcome, CheckReport, CheckResult
+
+LIMIT = 256 * 1024 * 1024
+"""Bytes of a recorded state: some hundred thousand pods."""
 
 _MARKS = {
     CheckOutcome.PASS: ("√", "green"),
@@ -27,6 +30,7 @@ _MARKS = {
 class _Metadata(msgspec.Struct):
     name: str
     namespace: str = ""
+    labels: dict[str, str] | None = None
 
 
 class _Identified(msgspec.Struct, rename="camel"):
@@ -67,14 +71,31 @@ def of_recorded(file: Path, expected: str, *, proxy: bool, beyond: bool = False)
         Permanent: it can't be read, or isn't one.
     """
     try:
-        recorded = msgspec.json.decode(file.read_bytes(), type=_Recorded)
-        msgspec.convert(recorded.objects, list[_Identified])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Permanent(
-            "BadSnapshot", f"{file}: {error}", remedy="give a JSON file with now, expectedVersion and objects"
-        ) from error
-    seen = observe.from_objects(recorded.objects)
+        recorded = _recorded(file)
+    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise _bad_snapshot(file, str(error)) from error
+    try:
+        seen = observe.from_objects(recorded.objects)
+    except Temporary as error:
+        # An API server's answer may be another the next time; a file's never is.
+        raise _bad_snapshot(file, error.problem) from error
     return _judge(seen, recorded.now, expected or recorded.expected_version, proxy=proxy, beyond=beyond)
+
+
+def _recorded(file: Path) -> _Recorded:
+    with file.open("rb") as opened:
+        content = opened.read(LIMIT + 1)
+    if len(content) > LIMIT:
+        raise _bad_snapshot(file, f"it has more than {LIMIT // 1024 // 1024} MiB")
+    recorded = msgspec.json.decode(content, type=_Recorded)
+    msgspec.convert(recorded.objects, list[_Identified])
+    return recorded
+
+
+def _bad_snapshot(file: Path, problem: str) -> Permanent:
+    return Permanent(
+        "BadSnapshot", f"{file}: {problem}", remedy="give a JSON file with now, expectedVersion and objects"
+    )
 
 
 def _judge(seen: MeshSnapshot, now: dt.datetime, expected: str, *, proxy: bool, beyond: bool) -> CheckReport:

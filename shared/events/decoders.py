@@ -14,6 +14,7 @@ import msgspec
 
 from shared.decoding import prepare
 from shared.errors import Permanent, shorten
+from shared.events.bodies import LEAST, MAX_PUSH, Time, convert, json_object, time_of, too_large
 from shared.model import ClusterEvent, ClusterRef, EnforceRequest, InstallRequest, VerifyRequest, from_builtins
 from shared.outcome import Ignored
 
@@ -29,12 +30,7 @@ _METHOD = re.compile(r"google\.container\.v1(?:alpha1|beta1)?\.ClusterManager\.(
 CREATE = "CreateCluster"
 """The method whose entries begin the main path."""
 
-_BOM = b"\xef\xbb\xbf"
-"""What some editors and shells of Windows put before a UTF-8 text; no part of JSON (RFC 8259, section 8.1)."""
-_LEAST = '{"cluster": "projects/PROJECT/locations/LOCATION/clusters/NAME"}'
-
-_Time = Annotated[dt.datetime, msgspec.Meta(tz=True)]
-_S = TypeVar("_S", bound=msgspec.Struct)
+_Id = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[\x20-\x7e]*\Z")]
 _M = TypeVar("_M", InstallRequest, VerifyRequest, EnforceRequest)
 
 
@@ -49,7 +45,7 @@ class Event(Protocol):
 
 
 class _Operation(msgspec.Struct, frozen=True):
-    id: str = ""
+    id: _Id = ""
     first: bool = False
     last: bool = False
 
@@ -76,7 +72,7 @@ class LogEntry(msgspec.Struct, frozen=True, rename="camel"):
     proto_payload: _AuditLog
     operation: _Operation | None = None
     resource: _Resource = _Resource()
-    timestamp: _Time | None = None
+    timestamp: Time | None = None
     insert_id: str = ""
 
 
@@ -85,8 +81,8 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
 
     data: bytes = b""
     attributes: dict[str, str] | None = None
-    message_id: str = ""
-    publish_time: _Time | None = None
+    message_id: _Id = ""
+    publish_time: Time | None = None
 
 
 class _Push(msgspec.Struct, frozen=True):
@@ -151,9 +147,9 @@ def published(event: Event) -> dt.datetime | None:
 def message_id(event: Event) -> str:
     """What names this delivery and its redeliveries: the messageId, else the CloudEvent's id."""
     try:
-        return message_of(event).message_id or str(event.get("id", ""))
+        return message_of(event).message_id or event_id(event)
     except Permanent:
-        return str(event.get("id", ""))
+        return event_id(event)
 
 
 def trace(event: Event) -> str | None:
@@ -213,12 +209,12 @@ def request_of(body: dict[str, Any], message: Message, event: Event, kind: type[
         raise Permanent(
             "MalformedMessage",
             f"the field cluster must be a cluster's resource name{there}",
-            remedy=f"write {_LEAST}",
+            remedy=f"write {LEAST}",
         )
     request = from_builtins(body, kind)
     return msgspec.structs.replace(
         request,
-        request_id=request.request_id or message.message_id or str(event.get("id", "")),
+        request_id=request.request_id or message.message_id or event_id(event),
         # Who publishes a message again, such as a dead letter, says since when it counts.
         first_seen=first_seen(message) or request.first_seen or message.publish_time or sent(event),
     )
@@ -227,72 +223,33 @@ def request_of(body: dict[str, Any], message: Message, event: Event, kind: type[
 def first_seen(message: Message | None) -> dt.datetime | None:
     """Since when a message counts, by its attribute; raises Permanent where that is no time."""
     text = (message.attributes or {}).get(FIRST_SEEN) if message is not None else None
-    return _time(text, f"the attribute {FIRST_SEEN}") if text is not None else None
+    return time_of(text, f"the attribute {FIRST_SEEN}") if text is not None else None
 
 
 def message_of(event: Event) -> Message:
     """The Pub/Sub message of an event; raises Permanent where it is none."""
     kind = event.get("type")
     if kind != PUBSUB_TYPE:
+        told = shorten(kind, 200) if isinstance(kind, str) else type(kind).__name__
         raise Permanent(
             "UnknownEvent",
-            f"an event of type {shorten(str(kind), 200)!r} is neither {AUDIT_TYPE} nor {PUBSUB_TYPE}",
+            f"an event of type {told!r} is neither {AUDIT_TYPE} nor {PUBSUB_TYPE}",
             remedy="send this function only what its trigger and its push subscription deliver",
         )
-    return convert(json_object(event.get_data(), "the push"), _Push).message
-
-
-def json_object(data: Any, what: str) -> dict[str, Any]:
-    """A JSON object; bodies whose content type isn't JSON arrive as bytes, or as text where they are no JSON."""
-    if isinstance(data, bytes | str):
-        if not data:
-            raise _malformed(f"{what} is empty")
-        data = data.removeprefix(_BOM) if isinstance(data, bytes) else data.removeprefix(_BOM.decode())
-        try:
-            data = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise _malformed(f"{what} is not JSON: {error}{_guess(data)}") from error
-    if not isinstance(data, dict):
-        raise _malformed(f"{what} is {'absent' if data is None else f'a JSON {type(data).__name__}'}, not an object")
-    return data
-
-
-def _guess(data: bytes | str) -> str:
-    """What somebody who typed this may have meant, in words; "" where there is no telling."""
-    begin = data[:200].lstrip() if isinstance(data, str) else data[:200].decode(errors="replace").lstrip()
-    if begin.startswith(("{'", "['", "{ '")):
-        return "; JSON's texts stand in double quotes, so put the whole of it in single ones for the shell"
-    if begin.startswith("{") and '"' not in begin:
-        return "; its double quotes are gone, so put the whole of it in single ones for the shell"
-    if begin.startswith(("projects/", "//container", "https://container")):
-        return "; it is only a name, which belongs into the field cluster"
-    return ""
-
-
-def convert(body: dict[str, Any], kind: type[_S]) -> _S:
-    """A JSON object as a struct; raises Permanent where its fields are of other types."""
-    try:
-        return msgspec.convert(body, kind)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise _malformed(str(error)) from error
+    body = json_object(event.get_data(), "the push", limit=MAX_PUSH)
+    message = body.get("message")
+    encoded = message.get("data") if isinstance(message, dict) else None
+    if isinstance(encoded, str) and len(encoded) > MAX_PUSH:
+        raise too_large("the message's data", len(encoded))
+    return convert(body, _Push).message
 
 
 def sent(event: Event) -> dt.datetime:
     """When the event was sent, by its own attribute; raises Permanent where that is no time."""
-    return _time(event.get("time"), "the event's time")
+    return time_of(event.get("time"), "the event's time")
 
 
-def _time(text: Any, what: str) -> dt.datetime:
-    try:
-        return msgspec.convert(text, _Time)
-    except msgspec.ValidationError as error:
-        raise _malformed(f"{what} is no RFC 3339 time: {shorten(str(text), 100)!r}") from error
-
-
-def _malformed(problem: str) -> Permanent:
-    return Permanent(
-        "MalformedEvent",
-        problem,
-        tried="to read an audit entry or a request",
-        remedy=f"send a LogEntry of GKE's audit log, or a JSON request, such as {_LEAST}",
-    )
+def event_id(event: Event) -> str:
+    """The CloudEvent's id, fit to be an attribute of a message."""
+    found = event.get("id")
+    return shorten(found, 200) if isinstance(found, str) else ""

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 
 from shared.errors import Permanent
+from shared.events.bodies import convert, json_object
 from shared.events.decoders import (
     AUDIT_TYPE,
     Event,
     LogEntry,
     Message,
-    convert,
+    event_id,
     first_seen,
-    json_object,
     judge,
     message_of,
     request_of,
@@ -60,6 +60,6 @@ def _sweep(body: dict[str, Any], message: Message, event: Event) -> SweepRequest
         raise Permanent(error.reason, error.problem, tried="to read a request to sweep", remedy=_REMEDY) from error
     return msgspec.structs.replace(
         request,
-        request_id=request.request_id or message.message_id or str(event.get("id", "")),
+        request_id=request.request_id or message.message_id or event_id(event),
         first_seen=first_seen(message) or request.first_seen or message.publish_time or sent(event),
     )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from google.cloud import container_v1
 
 from shared.cluster import Cluster, ControlPlaneAccess, is_dns_endpoint
-from shared.errors import Temporary, shorten
+from shared.errors import Permanent, shorten
 from shared.model import ClusterRef
 
 
@@ -111,7 +111,9 @@ def _access(endpoint: str, found: container_v1.Cluster) -> ControlPlaneAccess:
     try:
         ca_pem = base64.b64decode(found.master_auth.cluster_ca_certificate, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise Temporary(
-            "BadClusterCertificate", f"GKE's clusterCaCertificate of {found.name} can't be read: {error}"
+        raise Permanent(
+            "BadClusterCertificate",
+            f"GKE's clusterCaCertificate of {shorten(found.name, 100)} can't be read: {error}",
+            remedy="see `gcloud container clusters describe`; a cluster that is still being made has none",
         ) from error
     return ControlPlaneAccess(endpoint=endpoint, ca_pem=ca_pem or None)

@@ -43,6 +43,8 @@ class OwnedByOthers(Refused):
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----.*?(?:-----END [A-Z0-9 ]+-----|\Z)", re.DOTALL)
 _SECRET_KEY = re.compile(r"key|password|secret|token", re.IGNORECASE)
 _SHORTEST_SECRET = 8
+_LONGEST = 64 * 1024
+"""Characters of Helm's words that are looked at; a conflict names a field a line."""
 
 _HEADING = re.compile(r'conflicts? with "(?P<manager>(?:[^"\\]|\\.)*)"[^:\n]*:[ \t]*(?P<field>[^\n]*)')
 
@@ -176,7 +178,8 @@ def readable(stderr: str, secrets: Sequence[str] = ()) -> str:
     words = words if found else stderr
     for secret in sorted(secrets, key=len, reverse=True):
         words = words.replace(secret, "[secret]")
-    return _PEM.sub("[PEM]", words).strip() or "Helm said nothing"
+    # Cut only now: half of a secret would not be found.
+    return _PEM.sub("[PEM]", words)[:_LONGEST].strip() or "Helm said nothing"
 
 
 def conflicts(words: str) -> tuple[tuple[str, str], ...]:

@@ -128,7 +128,7 @@ class Helm:
         command += ["--dry-run=server"] if dry_run else []
         tried = f"helm upgrade --install {name} ({chart.name}) in {namespace}"
         output = self._run(command, values, deadline=self._settings.helm_timeout, tried=tried)
-        release = msgspec.json.decode(output, type=_Release)
+        release = self._release(output, tried)
         return HelmResult(
             name=release.name,
             namespace=release.namespace,
@@ -138,6 +138,18 @@ class Helm:
             version=release.chart.metadata.version,
             manifest=release.manifest,
         )
+
+    def _release(self, output: bytes, tried: str) -> _Release:
+        try:
+            return msgspec.json.decode(output, type=_Release)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise failure.HelmFailed(
+                "HelmUnreadable",
+                f"Helm succeeded and said nothing that can be read of the release: {error}",
+                cluster=self._cluster,
+                tried=tried,
+                remedy="none; it is tried again, and finds what Helm has done",
+            ) from error
 
     def uninstall(self, release: str, *, namespace: str, keep_history: bool = False) -> None:
         """Remove a release and the objects that are its own; nothing is waited for, and one that is gone is no fault.

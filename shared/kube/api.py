@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
 import ssl
 import threading
@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import quote, urlencode
 
+import msgspec
 import urllib3
 from google.auth.exceptions import GoogleAuthError
 from kubernetes import client
@@ -96,7 +97,8 @@ class Kube:
     def get(self, path: str) -> dict[str, Any] | None:
         """An object; None where it doesn't exist."""
         raw = self.get_raw(path)
-        return None if raw is None else _decoded(raw)
+        with self._readable(f"GET {path}"):
+            return None if raw is None else msgspec.json.decode(raw, type=dict[str, Any])
 
     def list_raw(
         self, path: str, *, label_selector: str = "", field_selector: str = "", limit: int = 500
@@ -117,7 +119,8 @@ class Kube:
                 token = offered
                 continue
             yield self._checked("GET", path, code, body)
-            token = lists.next_token(body)
+            with self._readable(f"GET {path}"):
+                token = lists.next_token(body)
             if not token:
                 return
 
@@ -127,7 +130,9 @@ class Kube:
         """The objects of a list, read page by page; without apiVersion and kind, as the API server lists them."""
         pages = self.list_raw(path, label_selector=label_selector, field_selector=field_selector, limit=limit)
         for page in pages:
-            yield from lists.items(page)
+            with self._readable(f"GET {path}"):
+                items = tuple(lists.items(page))
+            yield from items
 
     def create(
         self, path: str, body: Mapping[str, Any], *, field_manager: str = "byomesh", dry_run: bool = False
@@ -190,7 +195,8 @@ class Kube:
         known = self._resources.get(api_version, {})
         if kind not in known:
             raw = self.get_raw(f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}")
-            known = read_resources(raw) if raw is not None else {}
+            with self._readable("API discovery"):
+                known = read_resources(raw) if raw is not None else {}
             self._resources[api_version] = known
         return known.get(kind)
 
@@ -238,7 +244,18 @@ class Kube:
         query: dict[str, str],
     ) -> dict[str, Any]:
         code, answer = self._send(method, path, query, body=body, content_type=content_type)
-        return _decoded(self._checked(method, path, code, answer))
+        with self._readable(f"{method} {path}"):
+            return msgspec.json.decode(self._checked(method, path, code, answer), type=dict[str, Any])
+
+    @contextlib.contextmanager
+    def _readable(self, tried: str) -> Iterator[None]:
+        """Turn an answer that isn't of Kubernetes' shapes, as something in between may give, into `Unavailable`."""
+        try:
+            yield
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            words = f"the answer isn't shaped as the Kubernetes API promises: {error}"
+            remedy = "see whether something stands between this system and the API server; it is tried again"
+            raise kube_errors.unavailable(words, tried=tried, cluster=self._cluster, remedy=remedy) from error
 
     def _checked(self, method: str, path: str, code: int, body: bytes) -> bytes:
         if code < HTTPStatus.MULTIPLE_CHOICES:
@@ -323,8 +340,3 @@ def _options(field_manager: str, dry_run: bool) -> dict[str, str]:
 
 def _as_sequence(body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
     return [body] if isinstance(body, Mapping) else body
-
-
-def _decoded(raw: bytes) -> dict[str, Any]:
-    obj: dict[str, Any] = json.loads(raw)
-    return obj

@@ -135,7 +135,7 @@ def kept_values(config: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:
     for release, text in ((config or {}).get("data") or {}).items():
         try:
             values = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(values, dict):
             found[release] = values

@@ -8,9 +8,12 @@ life of the instance.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import importlib.resources
+import io
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -22,8 +25,18 @@ from typing import Any
 import msgspec
 import yaml
 
-from shared.errors import Permanent
+from shared import bounded_yaml
+from shared.errors import Permanent, shorten
 from shared.mesh.profile import Profile, ReleaseProfile
+
+MAX_UNPACKED = 32 * 1024 * 1024
+MAX_FILE = 5 * 1024 * 1024
+"""Bytes of an archive's contents, and of a file that is read of it; Helm itself takes 100 MiB and 5 MiB (helm
+pkg/chart/loader/archive/archive.go)."""
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,127}")
+_NO_CHART = (OSError, EOFError, ValueError, zlib.error, tarfile.TarError, yaml.YAMLError)
+"""What reading something else than a chart ends in."""
 
 
 class Chart(msgspec.Struct, frozen=True):
@@ -105,8 +118,11 @@ def chart_without(chart: Chart, part: str, templates: Sequence[str]) -> Chart:
 def _unpacked(chart: Chart, into: Path) -> Path:
     if chart.path.is_dir():
         return Path(shutil.copytree(chart.path, into / chart.name))
-    with tarfile.open(chart.path) as archive:
-        archive.extractall(into, filter="data")
+    try:
+        with _opened(chart.path) as archive:
+            archive.extractall(into, filter="data")
+    except _NO_CHART as error:
+        raise Permanent("NoChart", f"{chart.path} can't be unpacked: {error}") from error
     return into / chart.name
 
 
@@ -138,19 +154,22 @@ def kept_archive(chart: str, version: str, fetch: Callable[[Path], Path]) -> Pat
 def read_chart(path: Path) -> Chart:
     """Read name and version of the chart at `path`, a folder or an archive; raises Permanent if it is none."""
     try:
-        text = _file(path, "Chart.yaml")
-        data: Any = yaml.safe_load(text)
-        return Chart(path, str(data["name"]), str(data["version"]), str(data.get("appVersion", "")), digest(path))
-    except (OSError, EOFError, zlib.error, tarfile.TarError, yaml.YAMLError, LookupError, TypeError) as error:
+        data: Any = bounded_yaml.load(_file(path, "Chart.yaml").decode())
+        name, version = str(data["name"]), str(data["version"])
+        for text in (name, version):
+            if _NAME.fullmatch(text) is None:
+                # They become parts of files' names.
+                raise ValueError(f"its name and version can't be {shorten(name, 100)!r} and {shorten(version, 100)!r}")
+        return Chart(path, name, version, shorten(str(data.get("appVersion", "")), 100), digest(path))
+    except (*_NO_CHART, AttributeError, LookupError, TypeError) as error:
         raise Permanent("NoChart", f"{path} is no Helm chart: {error}") from error
 
 
 def chart_values(path: Path) -> dict[str, Any]:
     """The values.yaml of the chart at `path`, a folder or an archive; raises Permanent if it can't be read."""
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        found: Any = yaml.load(_file(path, "values.yaml"), Loader=loader)  # noqa: S506 - it is a safe loader
-    except (OSError, EOFError, zlib.error, tarfile.TarError, yaml.YAMLError) as error:
+        found: Any = bounded_yaml.load(_file(path, "values.yaml").decode())
+    except _NO_CHART as error:
         raise Permanent("NoChart", f"the values of the chart {path} can't be read: {error}") from error
     return found if isinstance(found, dict) else {}
 
@@ -158,12 +177,23 @@ def chart_values(path: Path) -> dict[str, Any]:
 def _file(path: Path, name: str) -> bytes:
     if path.is_dir():
         return (path / name).read_bytes()
-    with tarfile.open(path) as archive:
+    with _opened(path) as archive:
         for member in archive:
             if member.isfile() and member.name.count("/") == 1 and member.name.endswith(f"/{name}"):
+                if member.size > MAX_FILE:
+                    raise tarfile.TarError(f"its {name} has {member.size} bytes")
                 content = archive.extractfile(member)
                 return content.read() if content is not None else b""
     raise FileNotFoundError(f"it holds no {name}")
+
+
+def _opened(path: Path) -> tarfile.TarFile:
+    """An archive, unpacked as a whole: a few hundred KiB, and never more than `MAX_UNPACKED`."""
+    with gzip.open(path) as packed:
+        content = packed.read(MAX_UNPACKED + 1)
+    if len(content) > MAX_UNPACKED:
+        raise tarfile.TarError(f"it unpacks to more than {MAX_UNPACKED // 1024 // 1024} MiB")
+    return tarfile.open(fileobj=io.BytesIO(content), mode="r:")
 
 
 def digest(path: Path) -> str:

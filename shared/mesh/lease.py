@@ -22,6 +22,8 @@ NAMESPACE = "byomesh-system"
 NAME = "byomesh"
 _COLLECTION = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _PATH = f"{_COLLECTION}/{NAME}"
+_CLOCKS_DIFFER = 3_600.0
+"""Seconds by which two workers' clocks may differ."""
 _RFC3339_MICRO = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
@@ -47,8 +49,14 @@ def expires_in(lease: Mapping[str, Any], now: dt.datetime) -> float:
     renewed = spec.get("renewTime") or spec.get("acquireTime")
     if not spec.get("holderIdentity") or not renewed:
         return 0.0
-    end = dt.datetime.fromisoformat(renewed) + dt.timedelta(seconds=float(spec.get("leaseDurationSeconds") or 0))
-    return max((end - now).total_seconds(), 0.0)
+    duration = float(spec.get("leaseDurationSeconds") or 0)
+    try:
+        left = (dt.datetime.fromisoformat(renewed) - now).total_seconds() + duration
+    except (ValueError, TypeError):
+        # The API server lets no such time in; whatever it is, nobody renews it.
+        return 0.0
+    # Renewed in the future, by more than a clock that is wrong: nobody holds it, or it would be held for ever.
+    return max(left, 0.0) if left <= duration + _CLOCKS_DIFFER else 0.0
 
 
 class Lease:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from shared import bounded_yaml
 from shared.decoding import prepare
 from shared.errors import Permanent
 from shared.model import OPTIONS, known_meshes
@@ -199,8 +200,8 @@ def parse_profile(text: str, source: str) -> Profile:
         Permanent: no YAML, a field missing, unknown or of the wrong type, or an extension that can't be.
     """
     try:
-        profile = msgspec.convert(yaml.safe_load(text), Profile)
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        profile = msgspec.convert(bounded_yaml.load(text), Profile)
+    except (yaml.YAMLError, msgspec.ValidationError, UnicodeError) as error:
         raise Permanent("BadProfile", f"the mesh profile {source} can't be used: {error}") from error
     if profile.schema != SCHEMA:
         raise Permanent("BadProfile", f"the mesh profile {source} has schema {profile.schema}; this version reads 1")

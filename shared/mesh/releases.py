@@ -7,7 +7,6 @@ the base64 that Kubernetes puts around Secret data; name, status and revision ar
 from __future__ import annotations
 
 import base64
-import gzip
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,9 +14,15 @@ from typing import Any
 import msgspec
 import yaml
 
-from shared.decoding import prepare
+from shared import bounded_yaml
+from shared.decoding import gunzip, prepare
 from shared.errors import Permanent
 
+MAX_RELEASE = 32 * 1024 * 1024
+"""Bytes of a revision's JSON. A Secret has 1 MiB at most, which gzip could blow up to a thousand times of that."""
+UNREADABLE = (KeyError, TypeError, ValueError, OSError, EOFError, RecursionError, zlib.error, yaml.YAMLError)
+"""What reading something else than a release ends in."""
+_DIGITS = 9
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 """Statuses that a killed Helm leaves behind."""
 
@@ -81,9 +86,16 @@ prepare(_Stored)
 
 def parse_manifest(text: str) -> tuple[dict[str, Any], ...]:
     """The objects of a rendered manifest, in its order; empty documents left out."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    documents = yaml.load_all(text, Loader=loader)
-    return tuple(document for document in documents if isinstance(document, dict))
+    return tuple(document for document in bounded_yaml.load_all(text) if isinstance(document, dict))
+
+
+def unreadable(secret: str, error: Exception) -> Permanent:
+    """The error of a revision's Secret that isn't what Helm writes."""
+    return Permanent(
+        "UnreadableRelease",
+        f"the Secret {secret} doesn't hold a Helm release that can be read ({type(error).__name__})",
+        remedy="see `helm history`; delete the Secret if nothing uses the release, and run again",
+    )
 
 
 def decode_release(secret: Mapping[str, Any]) -> DeployedRelease:
@@ -92,17 +104,13 @@ def decode_release(secret: Mapping[str, Any]) -> DeployedRelease:
     Raises:
         Permanent: the Secret isn't what Helm writes.
     """
-    name = str(secret.get("metadata", {}).get("name", ""))
+    name = str((secret.get("metadata") or {}).get("name", ""))
     try:
         packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-        stored = msgspec.json.decode(gzip.decompress(packed), type=_Stored)
+        stored = msgspec.json.decode(gunzip(packed, MAX_RELEASE), type=_Stored)
         manifest = parse_manifest(stored.manifest)
-    except (KeyError, TypeError, ValueError, OSError, EOFError, zlib.error, yaml.YAMLError) as error:
-        raise Permanent(
-            "UnreadableRelease",
-            f"the Secret {name} doesn't hold a Helm release that can be read ({type(error).__name__})",
-            remedy="see `helm history`; delete the Secret if nothing uses the release, and run again",
-        ) from error
+    except UNREADABLE as error:
+        raise unreadable(name, error) from error
     return DeployedRelease(
         name=stored.name,
         revision=stored.version,
@@ -119,9 +127,9 @@ def decode_release(secret: Mapping[str, Any]) -> DeployedRelease:
 def last_deployed(secrets: Iterable[Mapping[str, Any]]) -> DeployedRelease | None:
     """The newest revision that Helm holds for deployed, among the Secrets of one release; None where there is none."""
     found = [
-        (int(labels["version"]), secret)
+        (revision, secret)
         for secret in secrets
-        if (labels := secret["metadata"].get("labels", {})).get("status") == "deployed"
+        if (labels := _labels(secret)).get("status") == "deployed" and (revision := _revision(labels))
     ]
     return decode_release(max(found, key=lambda one: one[0])[1]) if found else None
 
@@ -133,10 +141,18 @@ def newest(secrets: Iterable[Mapping[str, Any]]) -> dict[str, DeployedRelease]:
     """
     latest: dict[str, tuple[int, Mapping[str, Any]]] = {}
     for secret in secrets:
-        labels = secret.get("metadata", {}).get("labels", {})
-        name, revision = labels.get("name", ""), labels.get("version", "")
-        if labels.get("owner") != "helm" or not name or not revision.isdigit():
-            continue
-        if int(revision) > latest.get(name, (0, secret))[0]:
-            latest[name] = (int(revision), secret)
+        labels = _labels(secret)
+        name, revision = labels.get("name", ""), _revision(labels)
+        if labels.get("owner") == "helm" and name and revision > latest.get(name, (0, secret))[0]:
+            latest[name] = (revision, secret)
     return {name: decode_release(secret) for name, (_, secret) in latest.items()}
+
+
+def _labels(secret: Mapping[str, Any]) -> Mapping[str, str]:
+    return (secret.get("metadata") or {}).get("labels") or {}
+
+
+def _revision(labels: Mapping[str, str]) -> int:
+    """The number of a revision, from 1; 0 where the label says none, as on a Secret that Helm didn't write."""
+    text = labels.get("version", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _DIGITS else 0

@@ -19,15 +19,26 @@ from typing import Any
 
 import yaml
 
+from shared import bounded_yaml
+from shared.decoding import gunzip
 from shared.mesh.drift import ObjectName
+from shared.mesh.releases import MAX_RELEASE, UNREADABLE, unreadable
 
 _SEPARATOR = re.compile(r"^---[ \t]*\n", re.MULTILINE)
 _TYPE = "helm.sh/release.v1"
 
 
 def unpacked(secret: Mapping[str, Any]) -> dict[str, Any]:
-    """What a revision's Secret holds, whole (helm pkg/storage/driver/util.go)."""
-    found: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(base64.b64decode(secret["data"]["release"]))))
+    """What a revision's Secret holds, whole (helm pkg/storage/driver/util.go).
+
+    Raises:
+        Permanent: it isn't what Helm writes; `decode_release` reads less of it, and may have taken it.
+    """
+    try:
+        within = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+        found: dict[str, Any] = json.loads(gunzip(within, MAX_RELEASE))
+    except UNREADABLE as error:
+        raise unreadable(str(secret["metadata"]["name"]), error) from error
     return found
 
 
@@ -101,7 +112,7 @@ def replaced(manifest: str, objects: Iterable[Mapping[str, Any]]) -> str:
 def _document(text: str, changed: Mapping[ObjectName, Mapping[str, Any]]) -> str:
     if not any(name.name in text for name in changed):
         return text
-    found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    found = bounded_yaml.load(text)
     obj = changed.get(ObjectName.of(found)) if isinstance(found, dict) else None
     if obj is None:
         return text

@@ -49,7 +49,7 @@ class UpgradeRecord:
                 upgrade=msgspec.json.decode(data["upgrade"], type=Upgrade) if "upgrade" in data else None,
                 failed=msgspec.json.decode(data["failed"], type=FailedUpgrade) if "failed" in data else None,
             )
-        except (msgspec.DecodeError, TypeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError) as error:
             raise Permanent(
                 "UnreadableUpgrade",
                 f"the ConfigMap {NAMESPACE}/{NAME} can't be read: {error}",

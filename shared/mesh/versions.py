@@ -10,7 +10,9 @@ import re
 
 import msgspec
 
-_VERSION = re.compile(r"\D*?(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?(?:\+.*)?")
+_VERSION = re.compile(r"\D*?(\d{1,18})\.(\d{1,18})\.(\d{1,18})(?:-([0-9A-Za-z.-]+))?(?:\+.*)?")
+_DIGITS = 18
+"""Digits of a number that is compared as one."""
 
 
 class FailedUpgrade(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +67,7 @@ def is_older(one: str, other: str) -> bool:
 
 
 def _suffix(text: str) -> list[tuple[int, int, str]]:
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in text.split(".")]
+    return [(0, int(part), "") if part.isdigit() and len(part) <= _DIGITS else (1, 0, part) for part in text.split(".")]
 
 
 def why_kept(installed: str, wished: str, charts: str, wish: Wish, failed: FailedUpgrade | None) -> str:

@@ -8,6 +8,11 @@ from typing import Self
 
 import msgspec
 
+from shared.errors import shorten
+
+MAX_ERROR = 10_000
+"""Characters of a failing check that a status keeps; a hundred addresses with their names have fewer."""
+
 
 class CheckOutcome(enum.StrEnum):
     """What a check found."""
@@ -86,7 +91,7 @@ class CheckSummary(msgspec.Struct, frozen=True):
             report.count(CheckOutcome.FAIL),
             report.count(CheckOutcome.SKIP),
             tuple(
-                FailingCheck(category, result.description, result.error)
+                FailingCheck(category, result.description, shorten(result.error, MAX_ERROR))
                 for category, result in report
                 if result.outcome is CheckOutcome.FAIL
             ),

@@ -10,9 +10,10 @@ import msgspec
 from shared.errors import Permanent
 
 _CLUSTER_NAME = re.compile(
-    r"projects/(?P<project>[a-z0-9.:-]+)/(?:locations|zones|regions)/(?P<location>[a-z0-9-]+)"
-    r"/clusters/(?P<name>[a-z0-9-]+)"
+    r"projects/(?P<project>[a-z0-9.:-]{1,100})/(?:locations|zones|regions)/(?P<location>[a-z0-9-]{1,63})"
+    r"/clusters/(?P<name>[a-z0-9-]{1,63})"
 )
+"""Longer than any name of Google's (a project's has 30 characters, and a domain before; a cluster's 40)."""
 _CONTAINER_SERVICE = "//container.googleapis.com/"
 
 

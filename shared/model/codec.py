@@ -39,7 +39,7 @@ def decode(data: bytes, kind: type[_M]) -> _M:
     """
     try:
         raw = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Permanent("MalformedMessage", f"the message is not JSON: {error}", remedy=_LEAST) from error
     return from_builtins(raw, kind)
 
@@ -85,7 +85,7 @@ def from_builtins(raw: Any, kind: type[_M]) -> _M:
         # Somebody who writes null means that nothing is said; what a status must say may well be null.
         required = _required(kind)
         return msgspec.convert({key: raw[key] for key in raw if raw[key] is not None or key in required}, kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
         raise Permanent(
             "MalformedMessage", str(error), cluster=name if isinstance(name, str) else "", remedy=_LEAST
         ) from error

@@ -15,6 +15,16 @@ from shared.model.repair import OutdatedWorkloads, Remedy, Repair
 SCHEMA = 1
 """Newest message schema that this version understands."""
 
+_PARTS = 100
+_Name = Annotated[str, msgspec.Meta(max_length=253)]
+_Id = Annotated[str, msgspec.Meta(max_length=256)]
+"""Goes into attributes, of which Pub/Sub takes 1,024 bytes each (https://cloud.google.com/pubsub/quotas)."""
+_Version = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^(?:[0-9A-Za-z][0-9A-Za-z._+-]*)?\Z")]
+"""Becomes part of a file's name and of a command line."""
+_Operation = Annotated[str, msgspec.Meta(max_length=300, pattern=r"^[0-9A-Za-z/._-]*\Z")]
+_Person = Annotated[str, msgspec.Meta(max_length=320)]
+_Attempt = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+
 Stage = Literal["enable", "install", "verify", "enforce"]
 """The four functions, by what they do."""
 
@@ -69,15 +79,15 @@ class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """
 
     cluster: ClusterRef
-    mesh: str = ""
-    version: str | None = None
+    mesh: _Name = ""
+    version: _Version | None = None
     reason: Reason = Reason.RERUN
-    request_id: str = ""
-    attempt: int = 0
+    request_id: _Id = ""
+    attempt: _Attempt = 0
     first_seen: dt.datetime | None = None
-    operation: str | None = None
-    actor: str | None = None
-    repairs: tuple[Repair, ...] = ()
+    operation: _Operation | None = None
+    actor: _Person | None = None
+    repairs: Annotated[tuple[Repair, ...], msgspec.Meta(max_length=_PARTS)] = ()
     schema: int = SCHEMA
 
 
@@ -91,9 +101,9 @@ class Release(msgspec.Struct, frozen=True):
         revision: Helm's revision number.
     """
 
-    name: str
-    chart: str
-    digest: str
+    name: _Name
+    chart: _Name
+    digest: _Name
     revision: int
 
 
@@ -106,15 +116,15 @@ class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """
 
     cluster: ClusterRef
-    mesh: str = ""
-    version: str | None = None
+    mesh: _Name = ""
+    version: _Version | None = None
     reason: Reason = Reason.RERUN
-    request_id: str = ""
-    attempt: int = 0
+    request_id: _Id = ""
+    attempt: _Attempt = 0
     first_seen: dt.datetime | None = None
-    actor: str | None = None
-    release: tuple[Release, ...] = ()
-    waiting: tuple[str, ...] = ()
+    actor: _Person | None = None
+    release: Annotated[tuple[Release, ...], msgspec.Meta(max_length=_PARTS)] = ()
+    waiting: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=_PARTS)] = ()
     schema: int = SCHEMA
 
 

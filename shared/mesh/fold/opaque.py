@@ -19,7 +19,8 @@ from shared.mesh.snapshot import SHOWN, OpaqueFold
 _CONTAINERS = msgspec.json.Decoder(tuple[wire.Ported, ...])
 _PORTS = msgspec.json.Decoder(tuple[wire.ServicePort, ...])
 _CONDITIONS = msgspec.json.Decoder(tuple[wire.Status, ...])
-_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}", re.ASCII)
+"""More digits than Go's numbers have; it can't convert longer ones either."""
 _HEADLESS = "None"
 _API_SERVER = ("default", "kubernetes")
 """The one Service without a selector that the API server writes Endpoints for."""

@@ -7,6 +7,7 @@ import binascii
 import re
 from typing import NamedTuple
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -19,6 +20,16 @@ _BLOCK = re.compile(
     re.DOTALL,
 )
 
+
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 _GO_STRUCTS = {"EC PRIVATE KEY": "ecPrivateKey", "RSA PRIVATE KEY": "pkcs1PrivateKey", "PRIVATE KEY": "pkcs8"}
 """The types of PEM blocks that may hold a key, and what Go reads each into."""
@@ -42,6 +53,22 @@ def next_block(text: str) -> Block | None:
             continue
         return Block(match["type"], der, text[match.end() :])
     return None
+
+
+def certificate(der: bytes) -> x509.Certificate:
+    """A certificate whose every part can be read; the library itself looks at most of them only when asked.
+
+    Raises:
+        ValueError: it is none, or a part of it is malformed or of a kind that isn't known.
+    """
+    try:
+        found = x509.load_der_x509_certificate(der)
+        # Go's crypto/x509 refuses such a certificate as a whole (parser.go, parseCertificate).
+        _ = (found.extensions, found.subject, found.issuer, found.public_key(), found.signature_algorithm_oid)
+        _ = (found.not_valid_before_utc, found.not_valid_after_utc, found.serial_number, found.version)
+    except _UNREADABLE as error:
+        raise ValueError(f"malformed certificate ({type(error).__name__})") from error
+    return found
 
 
 def public_half(pem: bytes) -> PublicKey:

@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 
+from shared import bounded_yaml
 from shared.mesh.fold import kinds
 from shared.mesh.snapshot import MeshConfig, Overrides
 
-_BASE: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BASE: type[Any] = bounded_yaml.FAST
 
 
 class _Loader(_BASE):  # type: ignore[misc]  # the C loader has no type of its own
@@ -67,7 +68,7 @@ def _values(text: str) -> tuple[dict[str, Any] | None, str]:
     if not text:
         return None, "linkerd-config has no values"
     try:
-        read = yaml.load(text, _Loader)  # noqa: S506  # a safe loader
+        read = bounded_yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         return None, f"error converting YAML to JSON: yaml: {_yaml_fault(error)}"
     if read is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from shared import bounded_yaml
 from shared.kube import Kube
 from shared.mesh.adoption import Owned, without
 from shared.mesh.linkerd.certificates import Webhook
@@ -73,7 +74,7 @@ def _decoded(data: Mapping[str, str]) -> dict[str, Any]:
 
 def _yaml(text: str) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text)
+        found = bounded_yaml.load(text)
     except yaml.YAMLError:
         return {}
     return found if isinstance(found, dict) else {}

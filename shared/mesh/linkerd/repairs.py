@@ -20,6 +20,7 @@ from typing import Any
 
 import yaml
 
+from shared import bounded_yaml
 from shared.mesh.fold import cidrs
 from shared.mesh.patch import Patch
 from shared.model import Repair
@@ -35,8 +36,8 @@ def networks_in(values: str) -> str:
     """The networks as a text of Helm values says them; "" where it doesn't, or can't be read."""
     entry = _NETWORKS_ENTRY.search(values)
     try:
-        found = yaml.safe_load(entry[0])["clusterNetworks"] if entry is not None else None
-    except (yaml.YAMLError, TypeError):
+        found = bounded_yaml.load(entry[0])["clusterNetworks"] if entry is not None else None
+    except (yaml.YAMLError, LookupError, TypeError):
         return ""
     return found if isinstance(found, str) else ""
 

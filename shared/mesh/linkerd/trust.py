@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID, SignatureAlgorithmOID
 
-from shared.mesh.fold.pem import next_block, spki
+from shared.mesh.fold.pem import certificate, next_block, spki
 from shared.mesh.snapshot import PublicKey
 
 Certificate = x509.Certificate
@@ -56,7 +56,7 @@ def read_certificates(pem: str) -> tuple[Certificate, ...]:
         if block.type != "CERTIFICATE":
             break
         try:
-            found.append(x509.load_der_x509_certificate(block.der))
+            found.append(certificate(block.der))
         except ValueError as error:
             raise PemError("x509: malformed certificate") from error
         rest = block.rest

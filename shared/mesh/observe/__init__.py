@@ -193,7 +193,7 @@ def _parsed(text: str | None) -> cidrs.Networks | None:
 def _checked(path: str, decode: Callable[[], _T]) -> _T:
     try:
         return decode()
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Temporary(
             "UnreadableAnswer",
             f"the answer to GET {path} isn't shaped as the Kubernetes API promises: {error}",

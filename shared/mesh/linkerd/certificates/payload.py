@@ -61,7 +61,7 @@ def decode_anchor(payload: bytes) -> AnchorPayload:
     except msgspec.ValidationError as error:
         # msgspec names types and paths, never a value.
         raise UnreadableCertificate(f"{_PAYLOAD} can't be used: {error}", remedy=_REMEDY) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise UnreadableCertificate(f"{_PAYLOAD} is not JSON", remedy=_REMEDY) from None
     bundle = certificates_of(read.trust_anchors, "the bundle of trust anchors")
     signing = _anchor(read.signing, bundle, "the signing trust anchor")

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.errors import Permanent
+from shared.mesh.fold.pem import certificate
 
 
 class UnreadableCertificate(Permanent):
@@ -26,8 +27,9 @@ def certificates_of(pem: str, what: str) -> list[x509.Certificate]:
         UnreadableCertificate: there is none, or one can't be parsed; `what` names the text.
     """
     try:
-        return x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+        found = x509.load_pem_x509_certificates(pem.encode(errors="replace"))
+        return [certificate(one.public_bytes(serialization.Encoding.DER)) for one in found]
+    except (ValueError, x509.InvalidVersion):
         raise UnreadableCertificate(f"{what} can't be read as PEM") from None
 
 
@@ -48,7 +50,7 @@ def private_key_of(pem: str, what: str) -> ec.EllipticCurvePrivateKey:
         UnreadableCertificate: there is none; nothing of the text is repeated.
     """
     try:
-        key = serialization.load_pem_private_key(pem.encode(), password=None)
+        key = serialization.load_pem_private_key(pem.encode(errors="replace"), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise UnreadableCertificate(f"{what} can't be read as PEM") from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
