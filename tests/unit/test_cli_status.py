@@ -342,6 +342,7 @@ def test_watching_as_json_is_a_line_a_change(world: World, looks: Callable[..., 
 
     looks(lambda: None, fault, mended)
     ran = run("--watch", "-o", "json")
+    assert ran.exit_code == 130
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [(line["name"], line["before"], line["state"]) for line in lines] == [
         ("eu-2", None, "Verifying"),
