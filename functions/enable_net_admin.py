@@ -2,7 +2,7 @@
 
 import functions_framework
 
-from shared import delivery, events, policy
+from shared import delivery, events, policy_source
 from shared.config import settings
 from shared.gke import gke
 from shared.model import ClusterEvent, InstallRequest
@@ -15,4 +15,6 @@ from shared.stages.braking import brake
 @delivery.Deliver[ClusterEvent | InstallRequest]("enable", events.cluster_event)
 def enable_net_admin(request: ClusterEvent | InstallRequest) -> Outcome:
     """Handle one audit entry, or a request to begin with enabling."""
-    return enable.run(request, google=gke(), rules=policy.load(settings().policy), settings=settings(), brake=brake())
+    return enable.run(
+        request, google=gke(), rules=policy_source.load(settings().policy), settings=settings(), brake=brake()
+    )

@@ -5,7 +5,7 @@ import functools
 
 import functions_framework
 
-from shared import delivery, events, kube, policy
+from shared import delivery, events, kube, policy_source
 from shared.config import settings
 from shared.gke import gke
 from shared.helm import Helm, kubeconfig
@@ -35,7 +35,7 @@ def install_mesh(request: InstallRequest) -> Outcome:
             settings(), lambda: kubeconfig(cluster.access, _token()()), cluster=str(cluster.ref)
         ),
         store=fleet_store(settings()),
-        rules=policy.load(settings().policy),
+        rules=policy_source.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),
         brake=brake(),

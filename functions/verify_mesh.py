@@ -5,7 +5,7 @@ import functools
 
 import functions_framework
 
-from shared import delivery, events, kube, policy
+from shared import delivery, events, kube, policy_source
 from shared.config import settings
 from shared.gke import gke
 from shared.model import VerifyRequest
@@ -29,7 +29,7 @@ def verify_mesh(request: VerifyRequest) -> Outcome:
             cluster=str(cluster.ref),
             patience=faults.patience(request, settings(), dt.datetime.now(dt.UTC)),
         ),
-        rules=policy.load(settings().policy),
+        rules=policy_source.load(settings().policy),
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),
         brake=brake(),

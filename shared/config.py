@@ -81,7 +81,18 @@ class Settings:
         "accounts by which byomesh itself updates clusters, with commas between: e-mails, or names in its own project",
     )
     policy: str = _setting(
-        "BYOMESH_POLICY", "", "the policy: a file's path, or the YAML itself; the built-in policy where empty"
+        "BYOMESH_POLICY",
+        "",
+        "the policy: a file's path, gs://BUCKET/OBJECT, or the YAML itself; the built-in policy where empty",
+    )
+    policy_step: float = _setting(
+        "BYOMESH_POLICY_STEP", 10.0, "seconds between two looks at a policy in Cloud Storage", _seconds
+    )
+    policy_limit: float = _setting(
+        "BYOMESH_POLICY_LIMIT",
+        300.0,
+        "seconds that a policy from Cloud Storage holds since it was last looked at, while Cloud Storage can't answer",
+        _seconds,
     )
     gke_endpoint: str = _setting(
         "BYOMESH_GKE_ENDPOINT", "container.googleapis.com", "host[:port] of the GKE API (restricted endpoints differ)"
@@ -96,6 +107,9 @@ class Settings:
         "BYOMESH_PRIVATE_CA_ENDPOINT",
         "privateca.googleapis.com",
         "host[:port] of the Certificate Authority Service API",
+    )
+    storage_endpoint: str = _setting(
+        "BYOMESH_STORAGE_ENDPOINT", "https://storage.googleapis.com", "URL of the Cloud Storage API"
     )
     logging_endpoint: str = _setting(
         "BYOMESH_LOGGING_ENDPOINT", "logging.googleapis.com", "host[:port] of the Cloud Logging API"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,8 +23,12 @@ if TYPE_CHECKING:
 def images(
     mesh: Annotated[str, typer.Option("--mesh", help="The mesh's profile.")] = "linkerd",
     policy: Annotated[
-        Path | None, typer.Option("--policy", help="A policy file; without --cluster all of its rules for the mesh.")
-    ] = None,
+        str,
+        typer.Option(
+            "--policy",
+            help="A policy: its file, or gs://BUCKET/OBJECT; without --cluster all of its rules for the mesh.",
+        ),
+    ] = "",
     cluster: ClusterOption = "",
     project: ProjectOption = "",
     location: LocationOption = "",
@@ -77,13 +80,13 @@ def _options(profile: Profile, asked: Sequence[str]) -> frozenset[str]:
     return frozenset(asked)
 
 
-def _wishes(mesh: str, file: Path | None, cluster: str, project: str, location: str) -> Iterator[MeshSettings]:
+def _wishes(mesh: str, file: str, cluster: str, project: str, location: str) -> Iterator[MeshSettings]:
     """The settings of the rule that matches the cluster, or of all rules that may ask for the mesh."""
-    from shared import policy  # noqa: PLC0415 - reads YAML, which --help has no need of
+    from shared import policy, policy_source  # noqa: PLC0415 - reads YAML, which --help has no need of
 
-    rules = policy.load(str(file)) if file is not None else policy.BUILT_IN
+    rules = policy_source.load(file)
     if not cluster:
-        yield from (_of_rules(rules, mesh) if file is not None else (UNDECIDED,))
+        yield from (_of_rules(rules, mesh) if file else (UNDECIDED,))
         return
     from shared.gke import gke  # noqa: PLC0415 - Google's client is slow to load
 

@@ -10,11 +10,11 @@ import typer
 from rich.text import Text
 
 from byomesh.cli.facts import Known, read_facts
-from byomesh.cli.output import Format, Output, err, out, print_json, table, told
+from byomesh.cli.output import Format, Output, err, fail, out, print_json, table, told
 from byomesh.cli.target import LocationOption, ProjectOption, resolve
-from shared import policy
+from shared import policy, policy_source
 from shared.cluster import ClusterFacts
-from shared.errors import Refused
+from shared.errors import ByomeshError, Refused
 from shared.mesh.profile import load_profile
 from shared.mesh.values import refuse
 from shared.model import UNDECIDED
@@ -26,27 +26,33 @@ app = typer.Typer(
     help="The policy: which cluster gets which mesh. Its keys are explained in docs/policy.md.",
 )
 
-PolicyFile = Annotated[Path, typer.Argument(help="The policy's file.", metavar="FILE")]
+PolicyFile = Annotated[str, typer.Argument(help="The policy's file, or gs://BUCKET/OBJECT.", metavar="FILE")]
+
+
+def _read(file: str) -> policy.Policy:
+    return policy_source.load(file) if policy_source.is_object(file) else policy.read_file(Path(file))
 
 
 @app.command()
 def check(file: PolicyFile, output: Output = Format.TABLE) -> None:
     """Check a policy: every fault as FILE:LINE:COLUMN, what is wrong, and what to write instead.
 
-    Exit status: 0 where it can be used, 1 where it can't. What is allowed and yet hardly meant is remarked on, and
-    changes no exit status.
+    Exit status: 0 where it can be used, 1 where it can't, 2 where Cloud Storage doesn't let it be read.
+    What is allowed and yet hardly meant is remarked on, and changes no exit status.
     """
     rules = 0
     remarks: tuple[str, ...] = ()
     try:
-        rulebook = policy.read_file(file)
+        rulebook = _read(file)
         rules, remarks, faults = len(rulebook.rules), policy.remarks(rulebook), _refused_settings(rulebook)
     except BadPolicy as error:
         faults = error.faults
+    except ByomeshError as error:
+        fail(str(error), 2)
     if output is Format.JSON:
         told_faults = [msgspec.to_builtins(fault) for fault in faults]
         print_json(
-            {"file": str(file), "usable": not faults, "rules": rules, "faults": told_faults, "remarks": list(remarks)}
+            {"file": file, "usable": not faults, "rules": rules, "faults": told_faults, "remarks": list(remarks)}
         )
     else:
         for fault in faults:
@@ -57,11 +63,11 @@ def check(file: PolicyFile, output: Output = Format.TABLE) -> None:
     raise typer.Exit(1 if faults else 0)
 
 
-def _at(file: Path, fault: Fault) -> str:
+def _at(file: str, fault: Fault) -> str:
     return f"{file}:{fault.line}:{fault.column}:" if fault.line else f"{file}:"
 
 
-def _summary(file: Path, rules: int, faults: int) -> Text:
+def _summary(file: str, rules: int, faults: int) -> Text:
     if faults:
         return Text(f"{file} can't be used: {'1 fault' if faults == 1 else f'{faults} faults'}", "red")
     return Text(f"{file} can be used: {'1 rule' if rules == 1 else f'{rules} rules'}", "green")
@@ -99,7 +105,7 @@ def dry_run(
     Only the first of a creation's two audit entries holds what was asked for; what has to be assumed is said.
     """
     with told():
-        rulebook = policy.read_file(file)
+        rulebook = _read(file)
         known = read_facts(event)
     assumed = (*known.assumed, *_assumed_folders(rulebook, known.facts))
     _show(rulebook, msgspec.structs.replace(known, assumed=assumed), output)
@@ -120,14 +126,16 @@ def explain(
     file: Annotated[
         str,
         typer.Option(
-            "--file", envvar="BYOMESH_POLICY", help="The policy's file; the built-in policy where none is named."
+            "--file",
+            envvar="BYOMESH_POLICY",
+            help="The policy's file, or gs://BUCKET/OBJECT; the built-in policy where none is named.",
         ),
     ] = "",
     output: Output = Format.TABLE,
 ) -> None:
     """Show what a policy decides about a cluster as it is now: each rule, and each of its conditions."""
     with told():
-        rulebook = policy.load(file)
+        rulebook = policy_source.load(file)
         from shared.gke import gke  # noqa: PLC0415 - Google's client is slow to load, and the other commands need none
 
         with err.status("asking GKE"):

@@ -13,7 +13,7 @@ import typer
 from byomesh.cli.output import Format, Output, err, escape, fail, out, phase, print_json, table, told
 from byomesh.reruns.planning import Ask, Begin, Planned, has_ended, plan, seconds_between
 from byomesh.reruns.selector import Selector, parse_selector
-from shared import policy
+from shared import policy_source
 from shared.config import Settings, settings
 from shared.mesh.profile import load_profile
 from shared.model import ClusterRef, MeshStatus, Phase
@@ -160,7 +160,7 @@ def _chosen(
     from byomesh.reruns.selecting import Choice, chosen, listed  # noqa: PLC0415 - loads Google's client
     from shared.gke import gke  # noqa: PLC0415 - likewise
 
-    rules = policy.load(source)
+    rules = policy_source.load(source)
     now = dt.datetime.now(dt.UTC)
     with err.status("asking GKE") as status:
         clusters = listed(gke(), projects, lambda words: err.print(f"[yellow]warning:[/yellow] {escape(words)}"))

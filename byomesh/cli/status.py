@@ -13,7 +13,7 @@ import typer
 from byomesh.cli.output import ERRORS, err, escape, fail
 from byomesh.cli.showing import COULD_NOT_LOOK, Shown, StatusFormat
 from byomesh.cli.target import LocationOption, resolve
-from shared import policy
+from shared import policy, policy_source
 from shared.config import settings
 from shared.errors import Permanent
 
@@ -104,7 +104,7 @@ def _looked() -> Iterator[None]:
 
 def _rules(named: str) -> Callable[[], policy.Policy]:
     """Reads the policy, again for each look, so that a change of it is followed."""
-    return lambda: policy.load(named)
+    return lambda: policy_source.load(named)
 
 
 def _looker(

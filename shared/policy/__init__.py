@@ -16,14 +16,16 @@ from shared.policy.deciding import (
     paused,
     remarks,
 )
+from shared.policy.document import LIMIT
 from shared.policy.faults import BadPolicy, Fault
-from shared.policy.loading import load, read_file
+from shared.policy.loading import load, read_bytes, read_file
 from shared.policy.reading import read
 from shared.policy.rules import CHANNELS, Condition, Limits, Match, NetAdmin, Pause, Policy, Rule, RuleMode, Sweep
 
 __all__ = [
     "BUILT_IN",
     "CHANNELS",
+    "LIMIT",
     "NO_RULE",
     "OPTED_OUT",
     "BadPolicy",
@@ -45,6 +47,7 @@ __all__ = [
     "load",
     "paused",
     "read",
+    "read_bytes",
     "read_file",
     "remarks",
 ]

@@ -16,6 +16,9 @@ from shared.policy.rules import Policy
 SETTING = "BYOMESH_POLICY"
 """What a policy is called in faults that stands in the setting itself."""
 
+PACKAGE = Path(__file__).resolve().parents[2]
+"""What is deployed: the folder that holds functions/ and shared/."""
+
 _NAME_A_FILE = "name the policy's file, or write the policy itself"
 
 
@@ -27,7 +30,7 @@ def load(source: str) -> Policy:
 
     Args:
         source: "" for the built-in policy; else the YAML itself, recognised by a line's end or by `rules:`; else the
-            path of a file.
+            path of a file, in the working folder or in the package. Objects of Cloud Storage are `policy_source`'s.
 
     Raises:
         BadPolicy: it can't be used; with all of its faults.
@@ -36,10 +39,13 @@ def load(source: str) -> Policy:
         return BUILT_IN
     if "\n" in source or "rules:" in source:
         return _of_text(source)
-    if source.startswith("gs://"):
-        problem = "this version reads no objects of Cloud Storage"
-        raise _unreadable(source, problem, "mount the bucket, or put the file into the package, and name the file")
-    return read_file(Path(source))
+    return read_file(_located(Path(source)))
+
+
+def _located(file: Path) -> Path:
+    """A relative path is from the working folder; else from the package's root, wherever the platform starts it."""
+    packaged = PACKAGE / file
+    return packaged if not file.is_absolute() and not file.exists() and packaged.exists() else file
 
 
 def read_file(file: Path) -> Policy:
@@ -63,7 +69,11 @@ def _of_text(text: str) -> Policy:
 def _of_file(file: Path, _inode: int, _changed: int, _size: int) -> Policy:
     """Kept by what `stat` said before the file was opened: what is written meanwhile is seen the next time."""
     with file.open("rb") as opened:
-        content = opened.read(LIMIT + 1)
+        return read_bytes(opened.read(LIMIT + 1), str(file))
+
+
+def read_bytes(content: bytes, source: str) -> Policy:
+    """The policy in a file's bytes, which may be cut after `LIMIT + 1`; raises as `load` does."""
     try:
         # What is too long was cut anywhere, and is told as too long.
         text = content.decode("utf-8-sig", errors="replace" if len(content) > LIMIT else "strict")
@@ -71,8 +81,8 @@ def _of_file(file: Path, _inode: int, _changed: int, _size: int) -> Policy:
         before = content[: error.start]
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", errors="replace")) + 1
         fault = Fault(before.count(b"\n") + 1, column, "this isn't UTF-8", "save the file as UTF-8")
-        raise BadPolicy(str(file), [fault]) from error
-    return read(text, str(file))
+        raise BadPolicy(source, [fault]) from error
+    return read(text, source)
 
 
 def _unreadable(source: str, problem: str, remedy: str) -> BadPolicy:
