@@ -5,7 +5,7 @@ import functools
 
 import functions_framework
 
-from shared import delivery, events, kube, policy
+from shared import delivery, events, kube, policy_source
 from shared.cloud_logging import cloud_logging
 from shared.config import settings
 from shared.gke import gke
@@ -24,7 +24,7 @@ def enforce_policy(request: ClusterEvent | EnforceRequest | SweepRequest) -> Out
     """Handle one audit entry of an update, a request to look at one cluster, or one to sweep."""
     if isinstance(request, SweepRequest):
         return sweep.run(request)
-    rules = policy.load(settings().policy)
+    rules = policy_source.load(settings().policy)
     return Enforcer(
         google=gke(),
         log=cloud_logging(),

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from byomesh.cli import deliveries, populate
+from byomesh.cli import deliveries, policies, populate
 from byomesh.cli.output import Format, Output, err, escape, fail, out, phase, print_json, split_pairs, table, told
 from byomesh.local.build_display import build_with_display
 from byomesh.local.client import Client, start, stop
 from byomesh.local.functions import THREADS
 from byomesh.local.home import Home
-from shared.policy import read_file
+from shared.policy_source import is_object
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,6 +32,7 @@ app.command()(deliveries.troubles)
 app.command("deny-net-admin")(deliveries.deny_net_admin)
 app.command("block-port")(deliveries.block_port)
 app.command()(deliveries.restart)
+app.command("policy")(policies.write)
 
 Name = Annotated[str, typer.Argument(help="The cluster: its name, or its full resource name.", metavar="NAME")]
 _WAIT_STEP = 5.0
@@ -54,11 +55,12 @@ def up(
         str, typer.Option(envvar="BYOMESH_CHARTS", help="Folder of charts; without it, the mesh's own repository.")
     ] = "",
     policy: Annotated[
-        Path | None,
+        str,
         typer.Option(
-            help="The policy's file (docs/policy.md); a change of it is followed. The built-in one if absent."
+            help="The policy's file (docs/policy.md), or gs://BUCKET/OBJECT for `byomesh local policy` to write; "
+            "a change is followed. The built-in one if absent."
         ),
-    ] = None,
+    ] = "",
     duplicate: deliveries.Duplicate = 0,
     delay: deliveries.Delay = 0.0,
     reorder: deliveries.Reorder = 0.0,
@@ -76,10 +78,9 @@ def up(
     """Start the local cloud in the background; builds its programs first where this machine hasn't any yet."""
     home = Home.default()
     settings = split_pairs("--setting", setting)
-    if policy is not None:
+    if policy:
         with told():
-            read_file(policy)
-        settings["BYOMESH_POLICY"] = str(policy.absolute())
+            settings["BYOMESH_POLICY"] = policies.for_functions(policy)
     if home.contact() is not None:
         out.print("the local cloud is already up; see: byomesh local status")
         return
@@ -95,6 +96,8 @@ def up(
         with err.status("starting") as status:
             start(home, arguments, lambda step: status.update(f"starting: {step}"))
     out.print(f"the local cloud is up ({time.monotonic() - began:.1f} s); next: byomesh local create-cluster NAME")
+    if is_object(policy):
+        out.print(f"no delivery is taken before the policy is there: byomesh local policy FILE ({policy})")
 
 
 @app.command()

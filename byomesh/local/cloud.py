@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 from google.cloud import secretmanager_v1
 
-from byomesh.local import functions, managed_namespaces, private_ca, rpc, secret_manager, topics
+from byomesh.local import cloud_storage, functions, managed_namespaces, private_ca, rpc, secret_manager, topics
 from byomesh.local.audit_stream import Troubles
 from byomesh.local.authority import Authority, Issued
 from byomesh.local.backends import Backends, StandIns
@@ -22,7 +22,7 @@ from byomesh.local.cloud_logging.service import handler as logging_handler
 from byomesh.local.cloud_logging.stdout import Printed
 from byomesh.local.clusters import Clusters
 from byomesh.local.courier import Courier
-from byomesh.local.environment import LOCATION, LOG_READERS, Surroundings
+from byomesh.local.environment import LOCATION, LOG_READERS, OPERATOR, Surroundings
 from byomesh.local.eventarc import Eventarc, Trigger
 from byomesh.local.gke.manager import Gke
 from byomesh.local.gke.server import handler as gke_handler
@@ -39,6 +39,7 @@ from byomesh.local.stand_in import StandIn
 from byomesh.local.statuses import Statuses
 from byomesh.local.tasks.service import CloudTasks
 from byomesh.local.warden import Warden
+from shared.policy_source import is_object
 
 TRIGGERS = {"CreateCluster": "enable_net_admin", "UpdateCluster": "enforce_policy"}
 """Which method's audit entries Eventarc brings to which function."""
@@ -127,7 +128,8 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
     async with contextlib.AsyncExitStack() as stack:
         ground = await _ground(stack, home, options, binaries)
         say("Pub/Sub")
-        pubsub, rest = await _start_pubsub(ground)
+        faults = rpc.Faults()
+        pubsub, rest = await _start_pubsub(ground, faults)
         ports = {name: functions.free_port() for name in functions.NAMES}
         logging = _make_logging(ground)
         stand_ins = StandIns(ground.authority.pem, await stack.enter_async_context(StandIn(_tls(ground))))
@@ -135,7 +137,6 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         topic = f"projects/{options.project}/topics/cluster-events"
         sink = await stack.enter_async_context(Sink(topic=topic, pubsub=pubsub))
         say("GKE, Cloud Tasks, Secret Manager and Cloud Logging")
-        faults = rpc.Faults()
         tasks, surroundings = await _start_apis(ground, gke, logging, faults, (pubsub.address, rest))
         statuses = await topics.make(stack, pubsub, surroundings, ports)
         say("the functions")
@@ -183,15 +184,27 @@ async def _ground(stack: contextlib.AsyncExitStack, home: Home, options: Options
     )
 
 
-async def _start_pubsub(ground: _Ground) -> tuple[PubSub, str]:
-    """Pub/Sub, and the URL of its REST API, which is the token endpoint's too."""
+async def _start_pubsub(ground: _Ground, faults: rpc.Faults) -> tuple[PubSub, str]:
+    """Pub/Sub, and the URL of its REST API, which is the token endpoint's and Cloud Storage's too."""
     address = await ground.stack.enter_async_context(serving(ground.binaries.pubsub, logs=ground.home.logs))
     pubsub = await ground.stack.enter_async_context(PubSub(address, courier=ground.courier, pace=ground.options.pace))
     identity = ground.identity
-    routes = [*identity.routes(), *publish_routes(pubsub, _bearer(identity))]
+    bearer = _bearer(identity)
+    storage = cloud_storage.routes(_make_storage(ground.options), bearer, faults)
+    routes = [*identity.routes(), *publish_routes(pubsub, bearer), *storage]
     rest = f"http://127.0.0.1:{await serve(ground.stack, routes)}"
     identity.token_uri = f"{rest}/token"
     return pubsub, rest
+
+
+def _make_storage(options: Options) -> cloud_storage.CloudStorage:
+    """Cloud Storage, with the policy's bucket if there is one, which the functions read and the operator writes."""
+    accounts = [Surroundings.email(name, options.project) for name in functions.NAMES]
+    storage = cloud_storage.CloudStorage(readers=accounts, writers=[Surroundings.email(OPERATOR, options.project)])
+    named = options.settings.get("BYOMESH_POLICY", "")
+    if is_object(named):
+        storage.create_bucket(named.removeprefix("gs://").partition("/")[0])
+    return storage
 
 
 def _make_logging(ground: _Ground) -> CloudLogging:

@@ -35,7 +35,14 @@ _HTTP = {
     grpc.StatusCode.INTERNAL: 500,
     grpc.StatusCode.UNAVAILABLE: 503,
 }
-_REASONS = {400: "invalid", 401: "required", 403: "forbidden", 404: "notFound", 412: "conditionNotMet", 429: "rateLimit"}
+_REASONS = {
+    400: "invalid",
+    401: "required",
+    403: "forbidden",
+    404: "notFound",
+    412: "conditionNotMet",
+    429: "rateLimit",
+}
 _CONDITIONS = ("ifGenerationMatch", "ifGenerationNotMatch", "ifMetagenerationMatch", "ifMetagenerationNotMatch")
 
 
@@ -76,14 +83,14 @@ class Stored:
     @property
     def hashes(self) -> dict[str, str]:
         """Checksums by Google's name, in base64."""
-        crc = google_crc32c.value(self.content).to_bytes(4, "big")  # type: ignore[no-untyped-call]
+        crc = google_crc32c.value(self.content).to_bytes(4, "big")
         md5 = hashlib.md5(self.content, usedforsecurity=False).digest()
         return {"crc32c": base64.b64encode(crc).decode(), "md5": base64.b64encode(md5).decode()}
 
     def resource(self, host: str) -> dict[str, Any]:
         """The object's resource, as the API answers it."""
         hashes = self.hashes
-        path = f"b/{self.bucket}/o/{urllib.parse.quote(self.name, safe="")}"
+        path = f"b/{self.bucket}/o/{urllib.parse.quote(self.name, safe='')}"
         return {
             "kind": "storage#object",
             "id": f"{self.bucket}/{self.name}/{self.generation}",
@@ -106,7 +113,9 @@ class Stored:
 class CloudStorage:
     """All buckets of the local cloud."""
 
-    def __init__(self, *, readers: Collection[str], writers: Collection[str], clock: Callable[[], float] = time.time):
+    def __init__(
+        self, *, readers: Collection[str], writers: Collection[str], clock: Callable[[], float] = time.time
+    ) -> None:
         """Make it with no bucket.
 
         Args:
@@ -194,9 +203,7 @@ def routes(storage: CloudStorage, caller: Caller, faults: Faults) -> list[web.Ro
         stored = storage.insert(_sent(request, bucket, await request.read()), wanted)
         return web.json_response(stored.resource(_host(request)))
 
-    def guarded(
-        method: str, permission: str, act: Callable[[web.Request], Any]
-    ) -> Callable[[web.Request], Any]:
+    def guarded(method: str, permission: str, act: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
         async def answer(request: web.Request) -> web.StreamResponse:
             storage.asked[method] = storage.asked.get(method, 0) + 1
             try:

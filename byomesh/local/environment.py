@@ -39,7 +39,7 @@ class Surroundings:
         project: the project of topics, queue and secret.
         apis: host:port of the gRPC APIs (GKE, Cloud Tasks, Secret Manager, CA Service, Cloud Logging), all on one port.
         pubsub: host:port of Google's Pub/Sub test server.
-        rest: http://host:port of Pub/Sub's REST API.
+        rest: http://host:port of Pub/Sub's REST API, and of Cloud Storage's.
         authority: file of the certificate that vouches for `apis`.
         keys: folder for the accounts' keys.
         helm: the Helm program.
@@ -106,6 +106,8 @@ class Surroundings:
             "BYOMESH_SECRET_MANAGER_ENDPOINT": self.apis,
             "BYOMESH_LOGGING_ENDPOINT": self.apis,
             "BYOMESH_PUBSUB_REST_ENDPOINT": self.rest,
+            "BYOMESH_STORAGE_ENDPOINT": self.rest,
+            "BYOMESH_POLICY_STEP": "1",
             "BYOMESH_QUEUE": self.queue,
             "BYOMESH_WORK_QUEUE": self.work_queue,
             # The queue divides a claim's time by the pace, and nothing that is worked on goes faster by it.

@@ -109,12 +109,5 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert told("nul\0l") == f"nul\0l: the policy can't be read: embedded null byte; {remedy}"
 
 
-def test_an_object_of_cloud_storage_is_not_read_yet() -> None:
-    assert told("gs://bucket/policy.yaml") == (
-        "gs://bucket/policy.yaml: this version reads no objects of Cloud Storage; "
-        "mount the bucket, or put the file into the package, and name the file"
-    )
-
-
 def test_a_broken_policy_refuses_deliveries_and_loses_none() -> None:
     assert issubclass(BadPolicy, Temporary)
