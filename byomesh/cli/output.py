@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import enum
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 from byomesh.local.client import LocalCloudError
@@ -38,8 +40,25 @@ __all__ = [
 ERRORS = (LocalCloudError, ProcessError, BuildError, ByomeshError)
 """What may go wrong without being a fault of this program."""
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+_UNSHOWN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but line ends and tabs, what turns the direction of writing, and halves of surrogate pairs."""
+_BEYOND_ASCII = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
+
+
+class _Plain(Console):
+    """Shows what others wrote, and never obeys it: a name may hold what a terminal takes for an order."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """As Rich's; in each text the characters that aren't to be shown become question marks."""
+        for segment in super().render(renderable, options):
+            if segment.control is None and _UNSHOWN.search(segment.text):
+                yield segment._replace(text=_UNSHOWN.sub("?", segment.text))
+            else:
+                yield segment
+
+
+out: Console = _Plain(highlight=False, soft_wrap=True)
+err: Console = _Plain(stderr=True, highlight=False, soft_wrap=True)
 
 
 class Format(enum.StrEnum):
@@ -92,7 +111,8 @@ def told() -> Iterator[None]:
 
 def print_json(data: Any) -> None:
     """Print data as JSON, indented, keys in their order."""
-    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(data, indent=2, ensure_ascii=False)
+    sys.stdout.write(_BEYOND_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def table(*columns: str, title: str | None = None) -> Table:
