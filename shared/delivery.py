@@ -37,7 +37,7 @@ from shared.model import (
     status_for_the_log,
 )
 from shared.outcome import Done, Ignored, Later, Outcome, Request
-from shared.stages import faults
+from shared.stages import capacity, faults
 from shared.waited import Waited
 
 _R = TypeVar("_R", bound=Request)
@@ -93,6 +93,7 @@ class Deliver(Generic[_R]):
             except (Permanent, Refused) as error:
                 telemetry.error(str(error), stage=self._stage, reason=error.reason)
                 emit.status(failure(error, request))
+                _end(request)
             except ClusterFault as error:
                 if isinstance(request, SweepRequest):
                     raise
@@ -152,17 +153,20 @@ class Emitter:
         match outcome:
             case Ignored(reason):
                 telemetry.info(f"ignored: {reason}", stage=self._stage)
+                _end(request)
             case Later():
                 self._later(outcome, request, waited)
             case Done(status=status, next=following, begin=beginning, sweeps=sweeps):
                 for message in (*following, *sweeps):
-                    self._request(message, self._topic(message))
+                    self._request(_with_claim(message, request), self._topic(message))
                 for message in beginning:
                     self._request(message, self._settings.topic(self._settings.events_topic))
                 if status is not None:
                     # Who asked, where nobody made the change that it answers to.
                     by = status.actor or getattr(request, "actor", None) or ""
                     self.status(msgspec.structs.replace(status, actor=by))
+                if not following:
+                    _end(request)
 
     def status(self, status: MeshStatus) -> None:
         """Publish and log a status."""
@@ -203,8 +207,10 @@ class Emitter:
         if age > later.limit and not later.uncounted:
             words = f"waited {age:.0f} s for {later.waits_for}, longer than the {later.limit:.0f} s allowed"
             self.status(msgspec.structs.replace(status, phase=Phase.STUCK, message=words))
+            _end(request)
+            _end(_again(request, later, since, self._stage))
             return
-        message = _again(request, later, since, self._stage)
+        message = self._renewed(_again(request, later, since, self._stage), now)
         topic = self._settings.topic(self._settings.events_topic) if self._stage == "enable" else self._topic(message)
         # The same for every duplicate of one delivery, so that one wait exists once.
         stamp = request.time if isinstance(request, ClusterEvent) and request.first_seen is None else since
@@ -212,8 +218,17 @@ class Emitter:
         delay = later.delay_after(age)
         due = now if later.uncounted else now + dt.timedelta(seconds=delay)
         attributes = {**_attributes(message), **waited.again(due)}
-        tasks.waits().publish_later(topic, encode(message), attributes, delay, name_parts=name)
+        made = tasks.waits().publish_later(topic, encode(message), attributes, delay, name_parts=name)
+        if not made and _claim(message) != _claim(request):
+            # A duplicate of this delivery waits with a claim of its own.
+            _end(message)
         self.status(status)
+
+    def _renewed(self, message: Message, now: dt.datetime) -> Message:
+        """A message that goes on waiting, with a claim that lasts."""
+        if not isinstance(message, InstallRequest | VerifyRequest):
+            return message
+        return msgspec.structs.replace(message, claim=capacity.renewed(message, self._settings, now))
 
 
 def _again(request: Request, later: Later, since: dt.datetime, stage: Stage) -> Message:
@@ -235,7 +250,27 @@ def _again(request: Request, later: Later, since: dt.datetime, stage: Stage) -> 
             request_id=request.request_id,
             first_seen=since,
         )
-    return msgspec.structs.replace(request, first_seen=since)
+    again = msgspec.structs.replace(request, first_seen=since)
+    if isinstance(again, InstallRequest | VerifyRequest) and later.claim is not None:
+        return msgspec.structs.replace(again, claim=later.claim)
+    return again
+
+
+def _with_claim(message: Message, request: Request) -> Message:
+    """What follows a request goes on with its place, unless the stage gave it another."""
+    claim = _claim(request)
+    if not claim or _claim(message) or not isinstance(message, InstallRequest | VerifyRequest):
+        return message
+    return msgspec.structs.replace(message, claim=claim)
+
+
+def _claim(request: Request | Message) -> str:
+    return request.claim if isinstance(request, InstallRequest | VerifyRequest) else ""
+
+
+def _end(request: Request | Message) -> None:
+    if isinstance(request, InstallRequest | VerifyRequest):
+        capacity.end(request)
 
 
 def _subject(message: Message) -> str:

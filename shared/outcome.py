@@ -56,6 +56,7 @@ class Later(msgspec.Struct, frozen=True, kw_only=True):
         patient: whether each wait is longer, the longer the cluster has waited: an eighth of that, up to eight times
             `delay`. So hundreds that wait for long cost the others little, and none is found ready much too late.
         uncounted: whether this wait counts towards no limit, because its cause isn't the cluster.
+        claim: the claim of a place with which the request goes on waiting; None is the one that it came with.
         status: what is known so far; delivery adds `waits_for`, and phase Stuck past the limit.
     """
 
@@ -66,6 +67,7 @@ class Later(msgspec.Struct, frozen=True, kw_only=True):
     since: dt.datetime | None = None
     patient: bool = False
     uncounted: bool = False
+    claim: str | None = None
     status: MeshStatus
 
     def delay_after(self, age: float) -> float:

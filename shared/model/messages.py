@@ -75,6 +75,7 @@ class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
         actor: who asked: a person's or a service account's e-mail.
         repairs: what a verification found to repair, by name; fields of these objects are taken back from whoever
             changed them, and `restartWorkloads` is done only where it is named.
+        claim: id of the task that holds the cluster's place among those worked on at once; nobody writes it by hand.
         schema: version of this message.
     """
 
@@ -88,6 +89,7 @@ class InstallRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     operation: _Operation | None = None
     actor: _Person | None = None
     repairs: Annotated[tuple[Repair, ...], msgspec.Meta(max_length=_PARTS)] = ()
+    claim: _Id = ""
     schema: int = SCHEMA
 
 
@@ -125,6 +127,7 @@ class VerifyRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     actor: _Person | None = None
     release: Annotated[tuple[Release, ...], msgspec.Meta(max_length=_PARTS)] = ()
     waiting: Annotated[tuple[_Name, ...], msgspec.Meta(max_length=_PARTS)] = ()
+    claim: _Id = ""
     schema: int = SCHEMA
 
 

@@ -76,8 +76,10 @@ def run(
     )
     if not _must_allow(cluster, decision):
         return Done(status=status, next=(install,))
-    paused = braking.held_up(brake, settings, status)
-    return paused or _allow(cluster, install, status, google=google, settings=settings)
+    gate = braking.Gate(brake=brake, rules=rules, settings=settings)
+    return gate.paused(request, cluster.facts, status) or _allow(
+        cluster, install, status, google=google, settings=settings
+    )
 
 
 def _must_allow(cluster: gke.Cluster, decision: policy.Decision) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 
@@ -15,9 +16,9 @@ from shared.mesh import admission, apply, lease, naming
 from shared.mesh.engine import Mesh
 from shared.mesh.hooks import TrustStore
 from shared.mesh.plan import Kind, Plan
-from shared.mesh.profile import load_profile
+from shared.mesh.profile import Profile, load_profile
 from shared.mesh.upgrade_record import UpgradeRecord
-from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, VerifyRequest
+from shared.model import InstallRequest, MeshStatus, Phase, Reason, Release, Repair, VerifyRequest
 from shared.outcome import Done, Later, Outcome
 from shared.stages import asking, braking, consent, restarts, upgrading
 from shared.stages.braking import RELEASED, Brake
@@ -71,8 +72,12 @@ def run(
         net_admin=cluster.allow_net_admin if cluster.autopilot else None,
     )
     waiting = Waiting(settings, status, limit)
+    gate = braking.Gate(brake=brake, rules=rules, settings=settings)
     not_now = (
-        consent.withheld(request, decision) or _unsettled(cluster, waiting) or braking.held_up(brake, settings, status)
+        consent.withheld(request, decision)
+        or _unsettled(cluster, waiting)
+        or gate.paused(request, cluster.facts, status)
+        or gate.full(request, status)
     )
     if not_now is not None:
         return not_now
@@ -87,29 +92,69 @@ def run(
     helm = helm_for(cluster)
     mesh = Mesh(profile, cluster, api, helm, settings, store, clock, wish)
     plan = _plan(mesh, request, cluster, record) if not going_back else None
-    if plan is None or plan.kind is not Kind.NOTHING:
-        taken = lease.take(api, lease.holder_of(request.request_id), settings.lease_duration, clock)
-        if isinstance(taken, lease.HeldBy):
-            return waiting.later("LeaseHeld", f"{taken.holder}, who works on the cluster", settings.lease_step)
-        with taken:
-            # Somebody else may have finished between the first look and the Lease.
-            record = UpgradeRecord(api)
-            kept = upgrading.take_back(record, mesh, api, helm, taken)
-            plan = _plan(mesh, request, cluster, record)
-            plan = msgspec.structs.replace(plan, notes=kept + plan.notes)
-            upgrading.begin(record, plan, mesh, api, request, clock())
-            try:
-                with telemetry.stage_timer("apply"):
-                    taken_back = apply.carry_out(plan, api, helm, mesh.desired.ours, taken)
-            except ByomeshError as error:
-                given_up = upgrading.failed(error, record, status, request)
-                if given_up is None:
-                    raise
-                return given_up
-            plan = msgspec.structs.replace(plan, notes=plan.notes + taken_back)
-    upgrading.forget(record, mesh, request)
-    under_way = restarts.restart(request, status, api, profile, settings, clock)
-    return under_way or _verify(request, status, mesh, plan)
+    work = _Work(
+        request=request, cluster=cluster, api=api, helm=helm, mesh=mesh, profile=profile, waiting=waiting, clock=clock
+    )
+    if plan is not None and plan.kind is Kind.NOTHING and Repair.RESTART_WORKLOADS not in request.repairs:
+        upgrading.forget(record, mesh, request)
+        return _verify(request, status, mesh, plan)
+    place = gate.place(request, status, clock())
+    if isinstance(place, Later):
+        return place
+    with place:
+        return place.kept(work.carry_out(plan, record))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What changes one cluster.
+
+    Attributes:
+        request: what was asked for.
+        cluster: the cluster.
+        api: its API server.
+        helm: Helm for it.
+        mesh: how the mesh should be there.
+        profile: the mesh as its file describes it.
+        waiting: makes waits.
+        clock: tells the time.
+    """
+
+    request: InstallRequest
+    cluster: gke.Cluster
+    api: kube.Kube
+    helm: Helm
+    mesh: Mesh
+    profile: Profile
+    waiting: Waiting
+    clock: Clock
+
+    def carry_out(self, plan: Plan | None, record: UpgradeRecord) -> Outcome:
+        """Bring the cluster to a plan, if it isn't there; None where an upgrade is to be taken back first."""
+        request, settings, status = self.request, self.waiting.settings, self.waiting.status
+        if plan is None or plan.kind is not Kind.NOTHING:
+            taken = lease.take(self.api, lease.holder_of(request.request_id), settings.lease_duration, self.clock)
+            if isinstance(taken, lease.HeldBy):
+                return self.waiting.later("LeaseHeld", f"{taken.holder}, who works on the cluster", settings.lease_step)
+            with taken:
+                # Somebody else may have finished between the first look and the Lease.
+                record = UpgradeRecord(self.api)
+                kept = upgrading.take_back(record, self.mesh, self.api, self.helm, taken)
+                plan = _plan(self.mesh, request, self.cluster, record)
+                plan = msgspec.structs.replace(plan, notes=kept + plan.notes)
+                upgrading.begin(record, plan, self.mesh, self.api, request, self.clock())
+                try:
+                    with telemetry.stage_timer("apply"):
+                        taken_back = apply.carry_out(plan, self.api, self.helm, self.mesh.desired.ours, taken)
+                except ByomeshError as error:
+                    given_up = upgrading.failed(error, record, status, request)
+                    if given_up is None:
+                        raise
+                    return given_up
+                plan = msgspec.structs.replace(plan, notes=plan.notes + taken_back)
+        upgrading.forget(record, self.mesh, request)
+        under_way = restarts.restart(request, status, self.api, self.profile, settings, self.clock)
+        return under_way or _verify(request, status, self.mesh, plan)
 
 
 def _operation_wait(request: InstallRequest, google: gke.Gke, waiting: Waiting) -> Later | None:

@@ -21,7 +21,7 @@ from shared.mesh.snapshot import SHOWN
 from shared.model import CheckSummary, MeshStatus, OutdatedWorkloads, Phase, Repair, VerifyRequest
 from shared.outcome import Later, Outcome
 from shared.stages import asking, consent
-from shared.stages.braking import RELEASED, Brake
+from shared.stages.braking import RELEASED, Brake, Gate
 from shared.stages.concluding import DRIFTED, Found, conclude, named
 from shared.stages.watching import Watch
 
@@ -79,8 +79,9 @@ def run(
     if waits_for and not thorough:
         watch = Watch(api, request, settings, clock())
         return _glanced(waits_for, watch, status, settings, readiness.why(api, profile))
+    gate = Gate(brake=brake, rules=rules, settings=settings)
     return _looked_through(
-        request, cluster, api, decision, waits_for, status=status, settings=settings, clock=clock, brake=brake
+        request, cluster, api, decision, waits_for, status=status, settings=settings, clock=clock, gate=gate
     )
 
 
@@ -94,7 +95,7 @@ def _looked_through(
     status: MeshStatus,
     settings: Settings,
     clock: Clock,
-    brake: Brake,
+    gate: Gate,
 ) -> Outcome:
     """All checks, what may be mended here, and what follows from both."""
     profile = load_profile(request.mesh)
@@ -112,7 +113,7 @@ def _looked_through(
     networks = bool(seen.repairs)
     hands = _hands(api, seen.repairs) if not seen.foreign else ()
     mends = seen.repairs and not seen.foreign and not auditor and request.attempt < settings.repair_attempts
-    if mends and not brake.paused():
+    if mends and not gate.shut(cluster.facts):
         telemetry.warning(
             "checks failed; repairing", failing="; ".join(one.error for one in CheckSummary.of(seen.report).failing)
         )
