@@ -130,7 +130,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         say("Pub/Sub")
         faults = rpc.Faults()
         pubsub, rest = await _start_pubsub(ground, faults)
-        ports = {name: functions.free_port() for name in functions.NAMES}
+        ports = dict(zip(functions.NAMES, functions.free_ports(len(functions.NAMES)), strict=True))
         logging = _make_logging(ground)
         stand_ins = StandIns(ground.authority.pem, await stack.enter_async_context(StandIn(_tls(ground))))
         clusters, eventarc, gke = await _start_gke(ground, ports, stand_ins, logging)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
+import random
 import socket
 import sys
 from collections.abc import Mapping
@@ -35,12 +37,33 @@ class Function:
     process: Process
 
 
+_LOCAL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_UNPRIVILEGED, _ROOM, _TRIES = 10_000, 12_000, 100
+
+
 def free_port() -> int:
     """A port on 127.0.0.1 that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """As many ports on 127.0.0.1, each another, that nobody listens on at the moment.
+
+    They lie below the range that the kernel gives out by itself (ip(7), ip_local_port_range): until they are listened
+    on, every server that asks for any port, and every connection, could be given one of that range.
+    """
+    lowest = int(_LOCAL_PORTS.read_text().split()[0]) if _LOCAL_PORTS.exists() else 0
+    choices = random.sample(range(_UNPRIVILEGED, lowest), min(_TRIES, lowest - _UNPRIVILEGED)) if lowest > _ROOM else []
+    with contextlib.ExitStack() as held:
+        found: list[int] = []
+        for port in (*choices, *[0] * count):
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(probe.getsockname()[1])
+            if len(found) == count:
+                break
+        return found
 
 
 def start(name: str, environment: Mapping[str, str], logs: Path, port: int, threads: int = THREADS) -> Function:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import datetime as dt
 import ipaddress
 from collections.abc import Iterable
@@ -110,7 +109,7 @@ def _access(endpoint: str, found: container_v1.Cluster) -> ControlPlaneAccess:
         return ControlPlaneAccess(endpoint=endpoint)
     try:
         ca_pem = base64.b64decode(found.master_auth.cluster_ca_certificate, validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise Permanent(
             "BadClusterCertificate",
             f"GKE's clusterCaCertificate of {shorten(found.name, 100)} can't be read: {error}",

@@ -51,7 +51,7 @@ class Local:
 
     async def call(self, method: Callable[..., Any], request: dict[str, Any]) -> Any:
         """Calls the blocking client from a thread: its server is in this thread's loop."""
-        return await asyncio.to_thread(method, request=request, timeout=10)
+        return await asyncio.to_thread(method, request=request, timeout=60)
 
 
 Open = Callable[..., AbstractAsyncContextManager[Local]]

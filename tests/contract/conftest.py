@@ -61,7 +61,7 @@ class KubeApi:
         assert status == 201, answer
         return answer
 
-    async def until(self, path: str, true: Callable[[Json], bool], *, seconds: float = 30.0) -> Json:
+    async def until(self, path: str, true: Callable[[Json], bool], *, seconds: float = 120.0) -> Json:
         """The answer to a GET once `true` says so of it; a 404 is an answer too."""
         deadline = time.monotonic() + seconds
         while True:

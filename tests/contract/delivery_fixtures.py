@@ -60,7 +60,7 @@ class Receiver:
         status = await self.answer(seen)
         return web.Response(status=status, text="" if status < 300 else f"refused with {status}")
 
-    async def until(self, count: int, seconds: float = 20) -> list[Seen]:
+    async def until(self, count: int, seconds: float = 120) -> list[Seen]:
         """Waits until there are `count` requests, and returns them."""
         await until(lambda: len(self.seen) >= count, seconds)
         return self.seen
@@ -181,7 +181,7 @@ def function_in(folder: Path) -> Iterator[Function]:
         server.server_close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Waits until the condition holds; fails the test if that takes longer than `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - conditions of other processes raise no event

@@ -140,7 +140,7 @@ def now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(true: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait for what is to come true."""
     end = time.monotonic() + seconds
     while not true():

@@ -79,7 +79,7 @@ class World:
         self.entries.append(entry)
 
     async def call(self, method: str, **request: Any) -> Any:
-        return await asyncio.to_thread(getattr(self.client, method), request=request, retry=None, timeout=20)
+        return await asyncio.to_thread(getattr(self.client, method), request=request, retry=None, timeout=120)
 
     async def create(self, name: str = "till", parent: str = PARENT, **fields: Any) -> v1.Operation:
         cluster = {"name": name, "autopilot": {"enabled": True}, **fields}
@@ -433,7 +433,7 @@ async def test_a_caller_without_an_account_is_unauthenticated(world: World) -> N
     name = f"{PARENT}/clusters/till"
     try:
         with pytest.raises(exceptions.Unauthenticated, match="invalid authentication credentials"):
-            await asyncio.to_thread(stranger.get_cluster, name=name, retry=None, timeout=20)
+            await asyncio.to_thread(stranger.get_cluster, name=name, retry=None, timeout=120)
     finally:
         stranger.transport.close()
 

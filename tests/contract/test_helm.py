@@ -271,7 +271,7 @@ def helms(parent: int) -> list[psutil.Process]:
     return [child for child in psutil.Process(parent).children() if "helm" in child.name()]
 
 
-def gone(process: psutil.Process, seconds: float = 5.0) -> bool:
+def gone(process: psutil.Process, seconds: float = 20.0) -> bool:
     _, alive = psutil.wait_procs([process], timeout=seconds)
     return not alive or process.status() == psutil.STATUS_ZOMBIE
 

@@ -105,20 +105,20 @@ async def _sleeper(folder: Path, *arguments: str) -> Process:
     async def awake() -> bool:
         return process.tail() == "awake"
 
-    await process.wait_until(awake, seconds=30)
+    await process.wait_until(awake, seconds=120)
     return process
 
 
 def _wait_for_words(log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (log.exists() and log.read_text()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def _ends(child: psutil.Process) -> bool:
-    """Whether it is gone within ten seconds; one that nobody reaped counts as gone."""
-    gone, _alive = psutil.wait_procs([child], timeout=10)
+    """Whether it is gone within a minute; one that nobody reaped counts as gone."""
+    gone, _alive = psutil.wait_procs([child], timeout=60)
     return bool(gone) or child.status() == psutil.STATUS_ZOMBIE
 
 

@@ -30,7 +30,7 @@ class Secrets:
         self.faults = Faults()
 
     async def call(self, method: str, **request: Any) -> Any:
-        return await asyncio.to_thread(getattr(self.client, method), request=request, retry=None, timeout=20)
+        return await asyncio.to_thread(getattr(self.client, method), request=request, retry=None, timeout=120)
 
     async def create(self, name: str = "trust-anchor") -> v1.Secret:
         automatic = {"replication": {"automatic": {}}, "labels": {"mesh": "linkerd"}}
@@ -45,7 +45,7 @@ class Secrets:
         """All pages, turned in a thread: the server shares this one with the test."""
         list_: Any = self.client.list_secret_versions
         return await asyncio.to_thread(
-            lambda: list(list_(request={"parent": ANCHOR, **request}, retry=None, timeout=20))
+            lambda: list(list_(request={"parent": ANCHOR, **request}, retry=None, timeout=120))
         )
 
     async def read(self, version: str = "latest") -> bytes:

@@ -26,7 +26,7 @@ class Worker:
 
     def await_helm(self, release: str) -> None:
         """Return as soon as Helm works on a release."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not self.helm(release):
             assert time.monotonic() < deadline, f"Helm didn't begin with {release}"
 

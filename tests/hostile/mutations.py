@@ -120,6 +120,9 @@ RAW: tuple[bytes, ...] = (
 )
 """What may stand in a value's place in a text, be it JSON or not."""
 
+LONGEST = 20 * 1024 * 1024
+"""Bytes of a text: more than anything takes."""
+
 _VALUE = re.compile(rb'(?<=[:\[,])\s*(?:"[^"\\]*"|-?\d+(?:\.\d+)?|true|false|null|\{\}|\[\])')
 
 
@@ -155,7 +158,7 @@ def as_text(tree: Any, random: Random) -> bytes:
 def broken(text: bytes, random: Random) -> bytes:
     """Any text with one to three of its bytes, values, keys or its encoding changed."""
     for _ in range(random.choice((1, 1, 2, 3))):
-        text = random.choice(_BREAKS)(text, random)
+        text = random.choice(_BREAKS)(text, random)[:LONGEST]
     return text
 
 

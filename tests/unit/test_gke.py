@@ -171,6 +171,8 @@ def test_a_cluster_that_is_being_made_has_no_endpoint_yet() -> None:
 def test_a_ca_that_cannot_be_read_is_a_fault() -> None:
     with pytest.raises(Permanent, match="clusterCaCertificate of checkout can't be read"):
         gke.choose_access(proto(master_auth={"cluster_ca_certificate": "!"}))
+    with pytest.raises(Permanent, match="clusterCaCertificate of checkout can't be read"):
+        gke.choose_access(proto(master_auth={"cluster_ca_certificate": "é"}))
 
 
 def test_a_missing_cluster_is_gone() -> None:
