@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -71,6 +71,10 @@ def up(
         int,
         typer.Option(min=1, help="Requests that each function handles at a time: what its instances do together."),
     ] = THREADS,
+    scope: Annotated[
+        Literal["project", "organization"],
+        typer.Option(help="Deliver audit entries by Eventarc, or by aggregated log sinks (docs/organization.md)."),
+    ] = "project",
     setting: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Environment variable for the functions.")
     ] = None,
@@ -91,6 +95,7 @@ def up(
         arguments += ["--charts", str(Path(charts).absolute()) if charts else ""]
         arguments += ["--duplicate", str(duplicate), "--delay", str(delay), "--reorder", str(reorder)]
         arguments += ["--ca-service"] if ca_service else []
+        arguments += ["--scope", scope]
         arguments += ["--threads", str(threads)]
         arguments += [part for pair in settings.items() for part in ("--setting", "=".join(pair))]
         with err.status("starting") as status:

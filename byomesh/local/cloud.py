@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import ssl
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 from google.cloud import secretmanager_v1
@@ -34,7 +34,7 @@ from byomesh.local.populate import Populator, Told
 from byomesh.local.pubsub.rest import publish_routes
 from byomesh.local.pubsub.service import PubSub, serving
 from byomesh.local.serving import serve
-from byomesh.local.sink import Sink
+from byomesh.local.sink import Sink, aggregated
 from byomesh.local.stand_in import StandIn
 from byomesh.local.statuses import Statuses
 from byomesh.local.tasks.service import CloudTasks
@@ -44,6 +44,7 @@ from shared.policy_source import is_object
 TRIGGERS = {"CreateCluster": "enable_net_admin", "UpdateCluster": "enforce_policy"}
 """Which method's audit entries Eventarc brings to which function."""
 _VERSIONS = ("v1", "v1beta1")
+ORGANIZATION = "organization"
 Progress = Callable[[str], None]
 
 
@@ -58,6 +59,7 @@ class Options:
         charts: folder of charts; "" means the mesh's own repository.
         troubles: what happens to audit entries on their way from the start.
         ca_service: whether the fleet trusts a pool of Certificate Authority Service, in place of a secret.
+        scope: `project`, where Eventarc delivers audit entries, or `organization`, where aggregated log sinks do.
         settings: environment variables of the functions that replace the local cloud's own.
         threads: requests that each function handles at a time.
     """
@@ -68,6 +70,7 @@ class Options:
     charts: str = ""
     troubles: Troubles = dataclasses.field(default_factory=Troubles)
     ca_service: bool = False
+    scope: str = "project"
     settings: dict[str, str] = dataclasses.field(default_factory=dict)
     threads: int = functions.THREADS
 
@@ -118,6 +121,13 @@ class _Ground:
     courier: Courier
 
 
+class Logs(NamedTuple):
+    """Where an audit entry is kept, and the aggregated sinks over it."""
+
+    logging: CloudLogging
+    sinks: tuple[Sink, ...]
+
+
 @contextlib.asynccontextmanager
 async def running(home: Home, options: Options, binaries: Binaries, say: Progress) -> AsyncIterator[LocalCloud]:
     """Start a local cloud, yield it, and stop every process of it in the end.
@@ -133,9 +143,8 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
         ports = dict(zip(functions.NAMES, functions.free_ports(len(functions.NAMES)), strict=True))
         logging = _make_logging(ground)
         stand_ins = StandIns(ground.authority.pem, await stack.enter_async_context(StandIn(_tls(ground))))
-        clusters, eventarc, gke = await _start_gke(ground, ports, stand_ins, logging)
-        topic = f"projects/{options.project}/topics/cluster-events"
-        sink = await stack.enter_async_context(Sink(topic=topic, pubsub=pubsub))
+        sinks = await aggregated(stack, pubsub, options.project, options.troubles)
+        clusters, eventarc, gke = await _start_gke(ground, ports, stand_ins, Logs(logging, sinks))
         say("GKE, Cloud Tasks, Secret Manager and Cloud Logging")
         tasks, surroundings = await _start_apis(ground, gke, logging, faults, (pubsub.address, rest))
         statuses = await topics.make(stack, pubsub, surroundings, ports)
@@ -159,7 +168,7 @@ async def running(home: Home, options: Options, binaries: Binaries, say: Progres
             statuses=statuses,
             logging=logging,
             identity=ground.identity,
-            populator=Populator(gke, Told(logging.write, eventarc.write, sink.write), statuses),
+            populator=Populator(gke, Told(logging.write, eventarc.write, sinks[0].write), statuses),
             functions=started,
         )
 
@@ -218,7 +227,7 @@ def _make_logging(ground: _Ground) -> CloudLogging:
 
 
 async def _start_gke(
-    ground: _Ground, ports: dict[str, int], stand_ins: StandIns, logging: CloudLogging
+    ground: _Ground, ports: dict[str, int], stand_ins: StandIns, logs: Logs
 ) -> tuple[Clusters, Eventarc, Gke]:
     guard = Warden()
     clusters = Clusters(
@@ -237,9 +246,13 @@ async def _start_gke(
     )
     eventarc.troubles = ground.options.troubles
 
+    by_sink = ground.options.scope == ORGANIZATION
+    deliver = [sink.write for sink in logs.sinks] if by_sink else [eventarc.write]
+
     async def emit(entry: dict[str, Any]) -> None:
-        logging.write(entry)
-        eventarc.write(entry)
+        logs.logging.write(entry)
+        for write in deliver:
+            write(entry)
 
     gke = Gke(backend=Backends(clusters, stand_ins), emit=emit, pace=ground.options.pace)
     ground.stack.push_async_callback(gke.close)

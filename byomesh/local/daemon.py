@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0)
     parser.add_argument("--reorder", type=float, default=0.0)
     parser.add_argument("--ca-service", action="store_true")
+    parser.add_argument("--scope", default="project")
     parser.add_argument("--threads", type=int, default=THREADS)
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args()
@@ -72,6 +73,7 @@ def main() -> None:
         charts=asked.charts,
         troubles=Troubles(asked.duplicate, asked.delay, asked.reorder),
         ca_service=asked.ca_service,
+        scope=asked.scope,
         threads=asked.threads,
         settings=dict(pair.split("=", 1) for pair in asked.setting),
     )

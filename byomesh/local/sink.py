@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Self
 
 from byomesh.local.audit_stream import AuditStream, Entry, Troubles
 from byomesh.local.background import Background
+from byomesh.local.cloud_logging.query import compile_query
 from byomesh.local.pubsub.service import PubSub
 
 _CREATE_OR_UPDATE = re.compile(r"ClusterManager\.(Create|Update)Cluster$")
@@ -26,6 +28,20 @@ def finished_cluster_changes(entry: Entry) -> bool:
         and _CREATE_OR_UPDATE.search(entry.get("protoPayload", {}).get("methodName", "")) is not None
         and entry.get("operation", {}).get("last") is True
     )
+
+
+FILTERS = {
+    topic: f"""\
+log_id("cloudaudit.googleapis.com/activity")
+resource.type="gke_cluster"
+protoPayload.serviceName="container.googleapis.com"
+protoPayload.methodName=~"^google\\.container\\.v1(beta1)?\\.ClusterManager\\.{method}$"
+operation.last=true
+severity<ERROR
+"""
+    for topic, method in {"cluster-events": "CreateCluster", "mesh-enforce": "UpdateCluster"}.items()
+}
+"""The inclusion filters of an organisation's aggregated sinks, by topic, as docs/organization.md gives them."""
 
 
 class Sink:
@@ -74,3 +90,20 @@ class Sink:
         attributes = {"logging.googleapis.com/timestamp": str(entry["timestamp"])}
         data = json.dumps(entry, separators=(",", ":")).encode()
         self._background.spawn(self._pubsub.publish(self.topic, data, attributes))
+
+
+async def aggregated(
+    stack: contextlib.AsyncExitStack, pubsub: PubSub, project: str, troubles: Troubles
+) -> tuple[Sink, ...]:
+    """An organisation's sinks over all of its projects, of creations and of updates, until the stack unwinds.
+
+    Each writes to a topic of the automation's `project`.
+    """
+    sinks = [
+        Sink(topic=f"projects/{project}/topics/{topic}", pubsub=pubsub, takes=compile_query(text))
+        for topic, text in FILTERS.items()
+    ]
+    for sink in sinks:
+        sink.troubles = troubles
+        await stack.enter_async_context(sink)
+    return tuple(sinks)
