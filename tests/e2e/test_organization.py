@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.e2e.cloud import LOCATION, PROJECT, Cloud
+from tests.e2e.cloud import LOCATION, Cloud
 from tests.e2e.conftest import built_in_policy
 
 SHOP, PAY = (f"projects/{project}/locations/{LOCATION}/clusters/main" for project in ("shop-prod", "pay-prod"))
@@ -23,7 +23,7 @@ def test_clusters_of_several_projects_get_what_a_policy_in_a_bucket_says(down_cl
     assert cloud.ready(SHOP)["phase"] == "Ready"
     assert cloud.events(SHOP, "enable_net_admin", kind="eventarc") == []
 
-    cloud.policy.write_text(f"schema: 1\nrules: [{{name: pay, match: {{projects: pay-*}}, mesh: none}}]\n# {PROJECT}\n")
+    cloud.policy.write_text("schema: 1\nrules: [{name: pay, match: {projects: pay-*}, mesh: none}]\n")
     cloud.local("policy", str(cloud.policy))
     assert cloud.create("main", "--project", "pay-prod") == PAY
     cloud.until(lambda: _heard(cloud, PAY), "the creation's delivery")
@@ -32,7 +32,7 @@ def test_clusters_of_several_projects_get_what_a_policy_in_a_bucket_says(down_cl
 
 
 def _refused(cloud: Cloud, name: str) -> bool:
-    return any("linkered" in str(one) or one["error"] is not None for one in cloud.events(name, "enable_net_admin"))
+    return any(one["error"] is not None for one in cloud.events(name, "enable_net_admin"))
 
 
 def _heard(cloud: Cloud, name: str) -> bool:
