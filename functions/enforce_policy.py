@@ -12,6 +12,7 @@ from shared.gke import gke
 from shared.model import ClusterEvent, EnforceRequest, SweepRequest
 from shared.outcome import Outcome
 from shared.stages import faults, sweep
+from shared.stages.braking import brake
 from shared.stages.case import Subject
 from shared.stages.enforce import Enforcer
 
@@ -38,4 +39,5 @@ def enforce_policy(request: ClusterEvent | EnforceRequest | SweepRequest) -> Out
         undone_within_a_day=rules.limits.undone_within_a_day,
         settings=settings(),
         clock=lambda: dt.datetime.now(dt.UTC),
+        brake=brake(),
     ).look(Subject.of(request))

@@ -20,6 +20,7 @@ from shared.mesh import capable
 from shared.model import Finding, MeshStatus, Phase
 from shared.outcome import Done, Ignored, Later, Outcome
 from shared.stages import findings, undone
+from shared.stages.braking import RELEASED, Brake, Gate
 from shared.stages.case import Case, Subject
 
 Connect = Callable[[gke.Cluster], kube.Kube]
@@ -53,6 +54,7 @@ class Enforcer:
         undone_within_a_day: how often others may undo what the policy wants before it is a conflict; 0 is always.
         settings: delays, limits, and this system's own accounts.
         clock: tells the time.
+        brake: whether a cluster may be changed now.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Enforcer:
         undone_within_a_day: int,
         settings: Settings,
         clock: Clock,
+        brake: Brake = RELEASED,
     ) -> None:
         self._google = google
         self._log = log
@@ -73,6 +76,7 @@ class Enforcer:
         self._limit = undone_within_a_day
         self._settings = settings
         self._clock = clock
+        self._brake = brake
 
     def look(self, subject: Subject) -> Outcome:
         """Judge, and decide what follows.
@@ -189,6 +193,8 @@ class Enforcer:
     def _set(self, case: Case, *, wanted: bool) -> Outcome:
         """Set it where no other function would: off, which needs no mesh, or on for a rule that wants none."""
         cluster = case.cluster
+        if Gate(brake=self._brake, rules=self._rules, settings=self._settings).shut(cluster.facts):
+            return Ignored(f"{case.words}; {cluster.ref} is paused, so the next sweep looks again")
         if not wanted:
             self._hold_to_users(case)
         act = self._google.allow_net_admin if wanted else self._google.forbid_net_admin

@@ -18,6 +18,7 @@ from shared.mesh.profile import load_profile
 from shared.model import ClusterEvent, InstallRequest, MeshStatus, Phase, Reason, VerifyRequest
 from shared.outcome import Done, Ignored, Later, Outcome
 from shared.policy import Policy, read
+from shared.stages.braking import Brake
 from shared.stages.case import Subject
 from shared.stages.enforce import Enforcer, digest
 from tests.unit.doors import MemoryGke, autopilot
@@ -65,6 +66,8 @@ class Pods(kube.Kube):
 class World:
     """GKE, the log and a cluster, and an enforcer between them."""
 
+    paused = False
+
     def __init__(self, folder: Path) -> None:
         self.log = MemoryLogging()
         self.google = MemoryGke(OFF)
@@ -97,6 +100,7 @@ class World:
             undone_within_a_day=3,
             settings=SETTINGS,
             clock=lambda: self.now,
+            brake=Brake(paused=lambda: self.paused),
         ).look(subject)
 
 
@@ -258,6 +262,17 @@ def test_net_admin_that_is_forbidden_is_turned_off_where_nobody_uses_it(world: W
     assert "it is turned off (op-2)" in status.message
     assert status.actor.startswith("alice@example.com")
     assert "--remove-workload-policies=allow-net-admin" in status.advice[0]
+
+
+def test_nothing_is_set_on_a_cluster_while_the_fleet_is_paused(world: World) -> None:
+    world.rules = ruled(FORBIDDEN)
+    world.google = MemoryGke(autopilot(), update=gke.Started(OPERATION))
+    world.paused = True
+    world.turned(allowed=True)
+    outcome = world.look()
+    assert isinstance(outcome, Ignored)
+    assert "is paused, so the next sweep looks again" in outcome.reason
+    assert world.google.forbidden == []
 
 
 def test_net_admin_that_is_forbidden_and_used_stays_and_its_users_are_named(world: World) -> None:
