@@ -227,3 +227,28 @@ def test_what_was_done_to_a_projects_clusters_and_by_whom(log: MemoryLogging) ->
         (OTHER, "UpdateCluster", "alice@example.com"),
         (SHOP, "CreateCluster", "anna@example.com"),
     ]
+
+
+def test_entries_that_are_not_what_they_should_be_are_left_out(log: MemoryLogging, tmp_path: Path) -> None:
+    log.operation(name="operation-1")
+    good = log.door.audit(SHOP, AGES_AGO)
+    strange = {
+        "logName": "projects/shop/logs/cloudaudit.googleapis.com%2Factivity",
+        "timestamp": NOW.isoformat(),
+        "resource": {
+            "type": "gke_cluster",
+            "labels": {"project_id": "shop", "location": SHOP.location, "cluster_name": SHOP.name},
+        },
+    }
+    log.local.write(strange | {"textPayload": "no audit entry"})
+    log.local.write(strange | {"resource": {"type": "gke_cluster", "labels": {}}})
+    assert log.door.audit(SHOP, AGES_AGO) == good
+    log.say(tmp_path, {"message": "said", "list": [1, 2.5, None, True], "time": NOW.isoformat()})
+    audited = {**strange, "logName": f"projects/{PROJECT}/logs/run.googleapis.com%2Fstdout"}
+    log.local.write(audited | {"labels": {"request_id": "r"}, "protoPayload": {"@type": _STRUCT, "value": {}}})
+    log.local.write(audited | {"labels": {"request_id": "r"}, "textPayload": "in words"})
+    [line] = log.door.lines_of_request("r", AGES_AGO)
+    assert (line.payload, line.severity) == ({"message": "in words"}, "DEFAULT")
+
+
+_STRUCT = "type.googleapis.com/google.protobuf.Struct"
