@@ -178,9 +178,10 @@ class ControlPlane:
     async def stop(self) -> None:
         """Ends its programs and removes their sockets; its folder stays, with the logs. Harmless at any time."""
         self._stopped = True
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            # Nobody finds it any more: a request in a session that is closing is a RuntimeError.
+            await session.close()
         # No state is kept, so the API server needn't wait for its watchers to leave, as it would for seconds.
         await stop_all(self._processes, grace=0.2)
         await self.network.stop()
