@@ -1,7 +1,7 @@
 """The only door to Cloud Storage (google-cloud-storage): one small object of text, read again only where it changed.
 
 Imported only where a setting names a `gs://` object: beside the clients that every function has, it costs a tenth of a
-second (docs/decisions/0021-policy-object.md says why it and no bare HTTP). Facts are the JSON API's
+second (docs/decisions/0024-policy-object.md says why it and no bare HTTP). Facts are the JSON API's
 (https://docs.cloud.google.com/storage/docs/json_api/v1/objects): every write gives an object a new generation;
 `ifGenerationNotMatch` answers 304 where it is still the one named, and `ifGenerationMatch` 412 where it isn't, with 0
 for an object that doesn't exist. A generation is written once, so what is read of one is whole and of one piece.

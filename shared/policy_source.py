@@ -3,7 +3,7 @@
 A policy in a bucket takes effect without a deployment: its generation is looked at every few seconds while events
 come, and its content read again only where that changed. What can't be used refuses deliveries, as a file does, and
 so does an object that isn't there or may not be read. Only where Cloud Storage itself can't answer does the policy
-that was read last hold on, for a time that is bounded (docs/decisions/0021-policy-object.md).
+that was read last hold on, for a time that is bounded (docs/decisions/0024-policy-object.md).
 """
 
 from __future__ import annotations
