@@ -25,6 +25,8 @@ NEEDS_ONE_UP = {
     "env": (),
     "events": (),
     "kubeconfig": ("blue",),
+    "policy": (__file__, "--force"),
+    "populate": (),
     "publish": ("mesh-install", "--message", "{}"),
     "restart": ("install_mesh",),
     "status": (),
