@@ -10,6 +10,7 @@ from typing import Any
 
 from google.cloud.audit import audit_log_pb2  # type: ignore[import-untyped]
 from google.logging.type import log_severity_pb2  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from shared.cloud_logging.entries import AuditEntry, LogLine
 from shared.errors import Permanent
@@ -18,13 +19,12 @@ from shared.model import ClusterRef
 
 def read_audit(raw: Any) -> AuditEntry | None:
     """An entry of GKE's admin activity; None where it holds no AuditLog, or names no cluster."""
-    payload = audit_log_pb2.AuditLog()
-    cluster = _cluster(raw.resource.labels)
-    if cluster is None or not raw.proto_payload.Unpack(payload):
+    cluster, payload, time = _cluster(raw.resource.labels), _audit_log(raw.proto_payload), _time(raw)
+    if cluster is None or payload is None or time is None:
         return None
     return AuditEntry(
         cluster=cluster,
-        time=_time(raw),
+        time=time,
         method=str(payload.method_name).rpartition(".")[2],
         operation=raw.operation.id,
         first=raw.operation.first,
@@ -39,12 +39,12 @@ def read_audit(raw: Any) -> AuditEntry | None:
 
 def read_line(raw: Any) -> LogLine | None:
     """A line of a function; None where the entry is of another kind."""
-    kind = raw.WhichOneof("payload")
-    if kind not in {"json_payload", "text_payload"}:
+    kind, time = raw.WhichOneof("payload"), _time(raw)
+    if kind not in {"json_payload", "text_payload"} or time is None:
         return None
     return LogLine(
-        time=_time(raw),
-        severity=log_severity_pb2.LogSeverity.Name(raw.severity),
+        time=time,
+        severity=_severity(raw.severity),
         payload=plain(raw.json_payload) if kind == "json_payload" else {"message": raw.text_payload},
         labels=dict(raw.labels),
         trace=raw.trace,
@@ -73,10 +73,27 @@ def _value(value: Any) -> Any:
     return None
 
 
-def _time(raw: Any) -> dt.datetime:
-
-    time: dt.datetime = raw.timestamp.ToDatetime(tzinfo=dt.UTC)
+def _time(raw: Any) -> dt.datetime | None:
+    """When the entry was written; None where no calendar has such a moment."""
+    try:
+        time: dt.datetime = raw.timestamp.ToDatetime(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
+        return None
     return time
+
+
+def _audit_log(packed: Any) -> Any:
+    """The AuditLog in a google.protobuf.Any; None where it holds another kind, or bytes that are none."""
+    payload = audit_log_pb2.AuditLog()
+    try:
+        return payload if packed.Unpack(payload) else None
+    except DecodeError:
+        return None
+
+
+def _severity(number: int) -> str:
+    known = log_severity_pb2.LogSeverity.values()
+    return str(log_severity_pb2.LogSeverity.Name(number if number in known else 0))
 
 
 def _cluster(labels: Any) -> ClusterRef | None:

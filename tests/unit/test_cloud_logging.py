@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from google.cloud.logging_v2.types import ListLogEntriesResponse
+from google.cloud.logging_v2.types import ListLogEntriesResponse, LogEntry
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from byomesh.local.cloud_logging.query import compile_query
 from byomesh.local.cloud_logging.service import CloudLogging as LocalLogging
 from byomesh.local.cloud_logging.syntax import Comparison, parse
 from byomesh.local.gke import audit
-from shared.cloud_logging import api, filters
+from shared.cloud_logging import api, filters, reading
 from shared.errors import Permanent, Temporary
 from shared.model import CheckSummary, ClusterRef, FailingCheck, MeshStatus, Phase, encode, status_for_the_log
 from shared.model.bounding import MAX_BYTES
@@ -252,3 +252,25 @@ def test_entries_that_are_not_what_they_should_be_are_left_out(log: MemoryLoggin
 
 
 _STRUCT = "type.googleapis.com/google.protobuf.Struct"
+
+
+def test_bytes_that_are_no_audit_log_times_of_no_calendar_and_unknown_severities_end_nothing() -> None:
+    entry = LogEntry.pb(LogEntry(text_payload="said", severity=200))
+    entry.resource.labels.update(project_id="shop", location="europe-west1", cluster_name="eu-1")
+    line = reading.read_line(entry)
+    assert line is not None
+    assert line.severity == "INFO"
+    entry.severity = 12_345
+    line = reading.read_line(entry)
+    assert line is not None
+    assert line.severity == "DEFAULT"
+    entry.timestamp.seconds = 10**15
+    assert reading.read_line(entry) is None
+    entry.timestamp.seconds = 0
+    entry.proto_payload.type_url = "type.googleapis.com/google.cloud.audit.AuditLog"
+    assert reading.read_audit(entry) is not None
+    entry.proto_payload.value = b"\xff\xff\xff"
+    assert reading.read_audit(entry) is None
+    entry.proto_payload.value = b""
+    entry.timestamp.seconds = 10**15
+    assert reading.read_audit(entry) is None
