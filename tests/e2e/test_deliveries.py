@@ -32,7 +32,7 @@ def installations(cloud: Cloud, name: str) -> list[str]:
     return [words for words in said if not words.startswith("nothing")]
 
 
-def settled(cloud: Cloud, name: str, requests: int) -> None:
+def settled(cloud: Cloud, name: str, requests: range) -> None:
     """Wait until nothing more follows: so many requests were installed to their end, verified to their end, Ready."""
 
     def quiet() -> bool:
@@ -40,7 +40,8 @@ def settled(cloud: Cloud, name: str, requests: int) -> None:
         said = cloud.statuses(name)
         waits = {phase: len([one for one in said if one["waits_for"] and one["phase"] == phase]) for phase in PHASES}
         ready = len([one for one in said if one["phase"] == "Ready"])
-        return installs - waits["Pending"] == verifications - waits["Verifying"] == ready == requests
+        ended = installs - waits["Pending"] == verifications - waits["Verifying"] == ready
+        return ended and ready in requests
 
     cloud.until(quiet, f"{requests} requests about {name} to have had their consequences")
 
@@ -57,7 +58,8 @@ def test_duplicated_late_and_shuffled_entries_install_once(troubled: Cloud) -> N
     troubled.ready(name)
     troubled.until(lambda: entries_taken(troubled, name, "last entry") == 3, "all copies of the last entry")
     assert entries_taken(troubled, name, "first entry") == 3
-    settled(troubled, name, requests=3)
+    # Two copies that find GKE busy share one wait; one that comes later, or sooner, has its own request.
+    settled(troubled, name, requests=range(2, 4))
     assert len(installations(troubled, name)) == 1
     assert troubled.revisions(name) == INSTALLED_ONCE
     assert troubled.statuses(name)[-1]["phase"] == "Ready"
